@@ -1,0 +1,31 @@
+/** What the outside may rely on by name: ports, paths and limits of the service. Imported by the manifests and the operator. */
+
+/** Port of the HTTP interface. */
+export const HTTP_PORT = 8003
+/** Port of the Prometheus metrics. */
+export const METRICS_PORT = 9095
+/** Audience that a Kubernetes service account token must carry. */
+export const TOKEN_AUDIENCE = 'storage.sonoma.dev'
+
+/** Limits of the interface that are not configurable. */
+export const LIMITS = {
+  documentsPerRequest: 10_000,
+  lookupIds: 1_000,
+  deleteIds: 1_000,
+  listLimit: 1_000,
+  listDefault: 100,
+  itemsPerRequest: 10_000,
+  itemIdBytes: 512,
+  urlBytes: 2_048,
+  leaseSecondsMin: 1,
+  leaseSecondsMax: 12 * 3_600,
+  waitSecondsMax: 20,
+  queues: 1_000,
+  queueNameLength: 100,
+  importErrorLines: 1_000,
+  jsonDepth: 64,
+} as const
+
+/** Levels of access, each with the ones before it. */
+export const ACCESS_LEVELS = ['Read', 'Write', 'Admin'] as const
+export type Access = (typeof ACCESS_LEVELS)[number]

@@ -1,0 +1,4 @@
+DROP TABLE storage.receipt_key;
+DROP TABLE storage.queue_waiter;
+DROP TABLE storage.queue_host;
+DROP TABLE storage.queue;
