@@ -1,5 +1,5 @@
 /** Finds the PostgreSQL programs that npm installed for this platform, in a place where `account` can run them. */
-import { chmod, cp, lstat, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { chmod, cp, lstat, mkdtemp, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join, relative } from 'node:path'
 import { type Account, blockedAt } from './account.ts'
@@ -51,9 +51,11 @@ async function readLinks(root: string): Promise<Link[]> {
 
 async function makeLink(source: string, target: string): Promise<void> {
   if (await lstat(target).catch(() => undefined)) return
-  await symlink(relative(dirname(target), source), target).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error
-  })
+  await symlink(relative(dirname(target), source), target).catch(ignoreExisting)
+}
+
+function ignoreExisting(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST' && error.code !== 'ENOTEMPTY') throw error
 }
 
 async function isClosed(root: string, account: Account): Promise<boolean> {
@@ -68,13 +70,16 @@ async function copyOnce(root: string, account: Account): Promise<string> {
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   const target = join(await sharedFolder(account), `${basename(root)}-${version}`)
   if (await lstat(target).catch(() => undefined)) return target
-  const draft = `${target}.${process.pid}`
-  await mkdir(draft)
-  await cp(join(root, 'native'), join(draft, 'native'), { recursive: true, verbatimSymlinks: true })
-  await completeLinks(draft)
-  await openUp(draft)
-  // The final name appears at once and complete, whoever else makes the same copy at this moment.
-  await rename(draft, target).catch(() => rm(draft, { recursive: true, force: true }))
+  const draft = await mkdtemp(`${target}.`)
+  try {
+    await cp(join(root, 'native'), join(draft, 'native'), { recursive: true, verbatimSymlinks: true })
+    await completeLinks(draft)
+    await openUp(draft)
+    // The final name appears at once and complete, whoever else makes the same copy at this moment.
+    await rename(draft, target).catch(ignoreExisting)
+  } finally {
+    await rm(draft, { recursive: true, force: true })
+  }
   return target
 }
 

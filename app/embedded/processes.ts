@@ -49,7 +49,9 @@ export function serverIn(dataFolder: string, processes = listProcesses()): Proce
 
 /** Processes of a cluster that PostgreSQL titles by `clusterName`: what a killed server leaves behind for a moment. */
 export function childrenOf(clusterName: string, processes = listProcesses()): Process[] {
-  return processes.filter(({ args }) => args[0]?.startsWith('postgres:') && args.join(' ').includes(` ${clusterName}: `))
+  return processes.filter(
+    ({ args }) => args[0]?.startsWith('postgres:') && args.join(' ').includes(` ${clusterName}: `),
+  )
 }
 
 /** True unless the process is surely no PostgreSQL server, or one of another data folder. */

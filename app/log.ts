@@ -1,0 +1,44 @@
+import { type DestinationStream, type Logger, pino } from 'pino'
+import type { LogLevel } from './config-variables.ts'
+
+/** An error as it is logged. */
+type LoggedError = { type: string; message: string; code?: string; stack?: string; cause?: LoggedError }
+
+const MAX_CAUSES = 5
+
+/** A JSON logger. Times are RFC 3339; errors are reduced to what names them, with passwords in addresses blanked out. */
+export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
+  return pino(
+    {
+      level: level === 'off' ? 'silent' : level,
+      base: null,
+      messageKey: 'message',
+      errorKey: 'error',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { error: loggedError },
+    },
+    destination ?? pino.destination({ fd: 1, sync: true }),
+  )
+}
+
+/**
+ * Own fields of an error are left out: those of a driver or HTTP client can hold addresses with passwords, headers or
+ * rows of the database.
+ */
+export function loggedError(error: unknown, depth = 0): LoggedError {
+  if (!(error instanceof Error)) return { type: typeof error, message: withoutPasswords(String(error)) }
+  const { code } = error as NodeJS.ErrnoException
+  return {
+    type: error.name,
+    message: withoutPasswords(error.message),
+    ...(typeof code === 'string' ? { code } : {}),
+    ...(error.stack === undefined ? {} : { stack: withoutPasswords(error.stack) }),
+    ...(error.cause !== undefined && depth < MAX_CAUSES ? { cause: loggedError(error.cause, depth + 1) } : {}),
+  }
+}
+
+/** Blanks the user and password of every address in a text. */
+export function withoutPasswords(text: string): string {
+  return text.replace(/(\w+:\/\/)[^\s/@]*(?:@[^\s/@]*)*@/g, '$1***@')
+}

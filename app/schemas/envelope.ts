@@ -1,0 +1,18 @@
+import Type, { type TSchema, type TUnsafe } from 'typebox'
+
+/** The mark of a schema that is documented but not enforced: the route or store judges each item alone. */
+export const PER_ITEM = 'x-per-item'
+
+/**
+ * Documents one item of an array (a document, a queue item, a receipt). Validation lets any value through as `unknown`, so
+ * that one bad item harms no other.
+ */
+export function perItem(schema: TSchema): TUnsafe<unknown> {
+  return Type.Unsafe<unknown>({ ...schema, [PER_ITEM]: true })
+}
+
+/** An object of the envelope: a key that is not named is 400 `invalid_request`. */
+export const closed = { additionalProperties: false } as const
+
+/** A time as it is answered: RFC 3339 in UTC, to the microsecond. */
+export const Timestamp = Type.String({ format: 'date-time', examples: ['2026-11-23T09:14:00.123456Z'] })

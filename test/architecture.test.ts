@@ -1,0 +1,111 @@
+import { globSync, readFileSync } from 'node:fs'
+import { builtinModules } from 'node:module'
+import { dirname, join, normalize } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+const ROOT = join(import.meta.dirname, '..')
+const PROGRAMS = ['app', 'operator', 'migrations', 'cdk8s']
+const BUCKETS = /(^|\/)(utils?|helpers?|common|shared|lib|misc)(\/|\.ts$)/
+const LIMITS = { fileLines: 400 }
+
+/** What a file imports: paths from the root of the repository for our own files, package names for the rest. */
+type Source = { path: string; text: string; imports: string[] }
+
+const sources = PROGRAMS.flatMap((folder) => globSync(`${folder}/**/*.ts`, { cwd: ROOT })).map(readSource)
+
+function readSource(path: string): Source {
+  const text = readFileSync(join(ROOT, path), 'utf8')
+  const found = text.matchAll(/^\s*(?:import|export)\b[^'"]*?from\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm)
+  return { path, text, imports: [...found].map((match) => resolve(path, match[1] ?? match[2] ?? '')) }
+}
+
+function resolve(from: string, specifier: string): string {
+  if (specifier.startsWith('.')) return normalize(join(dirname(from), specifier))
+  if (specifier.startsWith('node:') || builtinModules.includes(specifier))
+    return `node:${specifier.replace('node:', '')}`
+  return specifier
+}
+
+function inFolder(folder: string): Source[] {
+  return sources.filter((source) => source.path.startsWith(folder))
+}
+
+/** Every import of the files in `folder` that matches `forbidden`, as `file -> import`. */
+function offences(folder: string, forbidden: RegExp): string[] {
+  return inFolder(folder).flatMap((source) =>
+    source.imports
+      .filter((specifier) => forbidden.test(specifier))
+      .map((specifier) => `${source.path} -> ${specifier}`),
+  )
+}
+
+const SQL = /\b(SELECT\s+[\w*(]|INSERT\s+INTO|UPDATE\s+\w+[\w.]*\s+SET|DELETE\s+FROM|CREATE\s+(TABLE|INDEX|VIEW))/
+
+describe('the two arrows', () => {
+  test('routes reach the database only through the store', () => {
+    expect(offences('app/routes/', /^(pg|pg-boss|pg-.*)$|^migrations\//)).toEqual([])
+    expect(offences('app/routes/', /^app\/(?!routes\/|schemas\/|store\/|errors\.ts|contract\.ts|plugins\/)/)).toEqual(
+      [],
+    )
+  })
+
+  test('the store knows neither the web nor the metrics', () => {
+    expect(offences('app/store/', /^(fastify|@fastify\/.*|prom-client|pino|typebox.*)$/)).toEqual([])
+    expect(offences('app/store/', /^app\/(?!store\/|errors\.ts|contract\.ts)/)).toEqual([])
+  })
+
+  test('SQL is written only under app/store, migrations and operator/tasks', () => {
+    const elsewhere = sources.filter((source) => !/^(app\/store|migrations|operator\/tasks)\//.test(source.path))
+    expect(elsewhere.filter((source) => SQL.test(source.text)).map((source) => source.path)).toEqual([])
+  })
+
+  test('pg and pg-boss are imported only under app/store, migrations and operator/tasks', () => {
+    const elsewhere = sources.filter((source) => !/^(app\/store|migrations|operator\/tasks)\//.test(source.path))
+    const importing = elsewhere.filter((source) => source.imports.some((name) => /^pg(-boss)?$/.test(name)))
+    expect(importing.map((source) => source.path)).toEqual(
+      ['app/embedded-postgres.ts'].filter((path) => importing.some((source) => source.path === path)),
+    )
+  })
+})
+
+describe('the house', () => {
+  test('migrations know neither program', () => {
+    expect(offences('migrations/', /^(app|operator|cdk8s)\//)).toEqual([])
+  })
+
+  test('the two programs never import each other', () => {
+    expect(offences('app/', /^operator\//)).toEqual([])
+    expect(offences('operator/', /^app\//)).toEqual([])
+  })
+
+  test('nothing imports a main.ts', () => {
+    expect(
+      sources.filter((source) => source.imports.some((name) => name.endsWith('/main.ts'))).map((s) => s.path),
+    ).toEqual([])
+  })
+
+  test('no folder or file is a bucket', () => {
+    expect(sources.filter((source) => BUCKETS.test(source.path)).map((source) => source.path)).toEqual([])
+  })
+
+  test(`no file is longer than ${LIMITS.fileLines} lines`, () => {
+    const long = sources.filter((source) => source.text.split('\n').length > LIMITS.fileLines)
+    expect(long.map((source) => source.path)).toEqual([])
+  })
+
+  test('every package that is imported is a dependency', () => {
+    const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { dependencies: object }
+    const packages = sources
+      .flatMap((source) => source.imports)
+      .filter((name) => !/^(node:|app\/|operator\/|migrations\/|cdk8s\/)/.test(name))
+    const names = new Set(
+      packages.map((name) =>
+        name
+          .split('/')
+          .slice(0, name.startsWith('@') ? 2 : 1)
+          .join('/'),
+      ),
+    )
+    expect([...names].filter((name) => !(name in dependencies))).toEqual([])
+  })
+})

@@ -1,0 +1,110 @@
+import { cp, mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import pg from 'pg'
+import { describe, expect, inject, test } from 'vitest'
+import { migrate } from '../../migrations/run.ts'
+import { readStatus } from '../../migrations/status.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { atEndOfFile } from '../support/end-of-file.ts'
+import { temporaryFolder } from '../support/temporary.ts'
+
+const FOLDER = join(import.meta.dirname, '..', '..', 'migrations')
+
+/** A database without a schema, dropped with the file. */
+async function emptyDatabase(name: string): Promise<string> {
+  const database = `${name}_${process.pid}`
+  await administer(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`)
+  await administer(`CREATE DATABASE ${database}`)
+  atEndOfFile(() => administer(`DROP DATABASE ${database} WITH (FORCE)`))
+  return Object.assign(new URL(inject('postgresUrl')), { pathname: `/${database}` }).href
+}
+
+async function administer(sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: inject('postgresUrl') })
+  await client.connect()
+  await client.query(sql)
+  await client.end()
+}
+
+/** A copy of the migrations that a test may change. */
+async function copyOfMigrations(): Promise<string> {
+  const folder = join(await temporaryFolder(), 'migrations')
+  await cp(FOLDER, folder, { recursive: true })
+  return folder
+}
+
+async function addMigration(folder: string, name: string, upSql: string): Promise<void> {
+  await mkdir(join(folder, name))
+  await writeFile(join(folder, name, 'up.sql'), upSql)
+  await writeFile(join(folder, name, 'down.sql'), 'SELECT 1;')
+}
+
+describe('migrate', () => {
+  test('eight runs at once apply each file once', async () => {
+    const databaseUrl = await emptyDatabase('eight_runs')
+    const results = await Promise.all(Array.from({ length: 8 }, () => migrate({ databaseUrl })))
+    expect(results.flatMap((result) => result.applied).sort()).toEqual(['0001', '0002'])
+    expect(await readStatus(databaseUrl)).toEqual([
+      { version: '0001', name: 'documents', state: 'applied' },
+      { version: '0002', name: 'queues', state: 'applied' },
+    ])
+  })
+
+  test('a second run changes nothing, and applies only what is new', async () => {
+    const { url: databaseUrl } = await createTestDatabase()
+    const folder = await copyOfMigrations()
+    expect((await migrate({ databaseUrl, folder })).applied).toEqual([])
+    await addMigration(folder, '0099_more', 'CREATE TABLE storage.more (id integer);')
+    expect((await migrate({ databaseUrl, folder })).applied).toEqual(['0099'])
+    expect((await migrate({ databaseUrl, folder })).applied).toEqual([])
+  })
+
+  test('a file that was edited after it was applied stops the run by name', async () => {
+    const { url: databaseUrl } = await createTestDatabase()
+    const folder = await copyOfMigrations()
+    await writeFile(join(folder, '0001_documents', 'up.sql'), 'SELECT 1;')
+    await expect(migrate({ databaseUrl, folder })).rejects.toThrow('0001_documents was edited after it was applied')
+  })
+
+  test('the kind of line end is no edit', async () => {
+    const { url: databaseUrl } = await createTestDatabase()
+    const folder = await copyOfMigrations()
+    await writeFile(join(folder, '0001_documents', 'down.sql'), 'DROP TABLE public.documents;\r\n')
+    expect((await migrate({ databaseUrl, folder })).applied).toEqual([])
+  })
+
+  test('a file that comes before an applied one stops the run by name', async () => {
+    const { url: databaseUrl } = await createTestDatabase()
+    const folder = await copyOfMigrations()
+    await addMigration(folder, '0000_late', 'SELECT 1;')
+    await expect(migrate({ databaseUrl, folder })).rejects.toThrow('0000_late comes before 0002')
+  })
+
+  test('a file that fails leaves nothing of itself', async () => {
+    const database = await createTestDatabase()
+    const folder = await copyOfMigrations()
+    await addMigration(folder, '0099_broken', 'CREATE TABLE storage.half (id integer); SELECT 1 / 0;')
+    await expect(migrate({ databaseUrl: database.url, folder })).rejects.toThrow('division by zero')
+    expect(await database.query(`SELECT to_regclass('storage.half') AS half`)).toEqual([{ half: null }])
+    expect((await readStatus(database.url, folder)).at(-1)).toEqual({
+      version: '0099',
+      name: 'broken',
+      state: 'pending',
+    })
+  })
+
+  test('gives way to a reader that holds the table, and goes on after it', async () => {
+    const database = await createTestDatabase()
+    const folder = await copyOfMigrations()
+    await addMigration(folder, '0099_column', 'ALTER TABLE public.documents ADD COLUMN extra integer;')
+    const reader = new pg.Client({ connectionString: database.url })
+    await reader.connect()
+    await reader.query('BEGIN; SELECT count(*) FROM public.documents')
+    const running = migrate({ databaseUrl: database.url, folder })
+    // An innocent statement that would queue behind the ALTER TABLE for as long as the reader stays.
+    for (let round = 0; round < 5; round += 1) await database.query('SELECT count(*) FROM public.documents')
+    await reader.query('COMMIT')
+    await reader.end()
+    expect((await running).applied).toEqual(['0099'])
+  })
+})

@@ -1,0 +1,22 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+const INTERVAL_MS = 20
+
+/**
+ * Repeats `check` until it neither throws nor answers false, and gives its answer. After `timeoutMs` (10 s) it fails with
+ * the last error.
+ */
+export async function eventually<T>(check: () => T | Promise<T>, options: { timeoutMs?: number } = {}): Promise<T> {
+  const timeoutMs = options.timeoutMs ?? 10_000
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    try {
+      const answer = await check()
+      if (answer !== false) return answer
+      if (performance.now() > deadline) throw new Error(`Still false after ${timeoutMs} ms.`)
+    } catch (error) {
+      if (performance.now() > deadline) throw error
+    }
+    await delay(INTERVAL_MS)
+  }
+}

@@ -1,0 +1,22 @@
+import { defineConfig } from 'vitest/config'
+
+/**
+ * `npm test`: everything that needs nothing but this machine. The cluster and the benchmark have commands of their own;
+ * tests of test/fault run in their short form here.
+ */
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/cluster/**', 'test/bench/**', 'test/image/**', '**/node_modules/**'],
+    globalSetup: ['test/support/postgres.ts'],
+    setupFiles: ['test/support/each-file.ts'],
+    reporters: ['default', './test/support/closing-line.ts'],
+    pool: 'forks',
+    isolate: true,
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 30_000,
+    unstubEnvs: true,
+  },
+})
