@@ -15,6 +15,7 @@ RUN npm ci --no-audit --no-fund
 COPY app app
 COPY migrations migrations
 RUN npm run bundle \
+ && cp -r node_modules/@fastify/swagger-ui/static dist/app/swagger-ui \
  && find migrations -name '*.sql' -exec cp --parents {} dist/ \; \
  && cp -L "$(node -p "require.resolve('node-linux-' + process.arch + '/bin/node')")" /usr/local/bin/node-runtime
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { type AuthConfig, authConfig } from './config-auth.ts'
+import { ConfigError } from './config-problems.ts'
 import { type LogLevel, VARIABLES, type Values, type Variable } from './config-variables.ts'
 
 /** Everything that can be set from outside, checked. */
@@ -29,16 +30,7 @@ export type Config = {
 /** Above any of these the service answers 503 `overloaded`. */
 export type ShedConfig = { requests: number; bytes: number; poolWaiting: number; eventLoopDelayMs: number }
 
-/** The environment or the arguments are wrong. The message has one line for each problem and never a secret's value. */
-export class ConfigError extends Error {
-  readonly problems: string[]
-
-  constructor(problems: string[]) {
-    super(problems.join('\n'))
-    this.name = 'ConfigError'
-    this.problems = problems
-  }
-}
+export { ConfigError } from './config-problems.ts'
 
 type Environment = Record<string, string | undefined>
 /** Reads the configuration from the environment; throws a ConfigError that lists everything wrong at once. */
@@ -117,12 +109,7 @@ function toConfig(values: Values, problems: string[]): Config {
     },
     timeouts: { requestMs: values.REQUEST_TIMEOUT, idleMs: values.IDLE_TIMEOUT },
     auth: authConfig(values, { inCluster, host, problems }),
-    shed: {
-      requests: values.SHED_REQUESTS,
-      bytes: values.SHED_BYTES,
-      poolWaiting: values.SHED_POOL_WAITING,
-      eventLoopDelayMs: values.SHED_EVENT_LOOP_DELAY,
-    },
+    shed: shedConfig(values, problems),
     shutdown: shutdownConfig(values, inCluster, problems),
   }
 }
@@ -138,6 +125,19 @@ function databaseConfig(values: Values, problems: string[]): Config['database'] 
     maxPoolSize: values.MAX_POOL_SIZE,
     acquireTimeoutMs: values.POOL_ACQUIRE_TIMEOUT,
     statementTimeoutMs: values.STATEMENT_TIMEOUT,
+  }
+}
+
+function shedConfig(values: Values, problems: string[]): ShedConfig {
+  const bytes = values.SHED_BYTES
+  if (values.BODY_LIMIT > bytes) {
+    problems.push(`SHED_BYTES: ${bytes} bytes is less than BODY_LIMIT (${values.BODY_LIMIT}); allowed is at least that`)
+  }
+  return {
+    requests: values.SHED_REQUESTS,
+    bytes,
+    poolWaiting: values.SHED_POOL_WAITING,
+    eventLoopDelayMs: values.SHED_EVENT_LOOP_DELAY,
   }
 }
 

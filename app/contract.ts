@@ -7,6 +7,9 @@ export const METRICS_PORT = 9095
 /** Audience that a Kubernetes service account token must carry. */
 export const TOKEN_AUDIENCE = 'storage.sonoma.dev'
 
+/** The oldest schema that this release runs on: its newest `expand` migration. */
+export const REQUIRED_SCHEMA_VERSION = '0003'
+
 /** Limits of the interface that are not configurable. */
 export const LIMITS = {
   documentsPerRequest: 10_000,

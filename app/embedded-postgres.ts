@@ -82,13 +82,13 @@ export class EmbeddedPostgres {
    * recovers from whatever a crash left. Throws `in_use` when a living server uses the folder, `port_in_use`,
    * `not_permitted`, `stopped` when `stop()` came in between, else `failed`.
    */
-  start(): Promise<void> {
+  async start(): Promise<void> {
     if (this.#running || this.#starting) throw new EmbeddedPostgresError('in_use', 'The server was started already.')
     this.#abort = new AbortController()
     this.#starting = this.#start().finally(() => {
       this.#starting = undefined
     })
-    return this.#starting
+    await this.#starting
   }
 
   /** Fast shutdown (sessions end, nothing is lost), harder when that takes too long. Harmless when nothing runs. */

@@ -1,5 +1,4 @@
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 
 /** Starts a server; answers its address as a URL. `::` is every address, of IPv4 alone where the machine has no IPv6. */
 export async function listen(server: Server, host: string, port: number): Promise<string> {

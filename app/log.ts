@@ -5,6 +5,8 @@ import type { LogLevel } from './config-variables.ts'
 type LoggedError = { type: string; message: string; code?: string; stack?: string; cause?: LoggedError }
 
 const MAX_CAUSES = 5
+// Lines are gathered, so that a slow reader of standard output never holds up the event loop; beyond the limit they are lost.
+const OUTPUT = { fd: 1, sync: false, minLength: 4_096, periodicFlush: 200, maxLength: 16 * 1_048_576 }
 
 /** A JSON logger. Times are RFC 3339; errors are reduced to what names them, with passwords in addresses blanked out. */
 export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
@@ -18,7 +20,7 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: loggedError },
     },
-    destination ?? pino.destination({ fd: 1, sync: true }),
+    destination ?? pino.destination(OUTPUT),
   )
 }
 

@@ -4,7 +4,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { EmbeddedPostgresError } from './errors.ts'
-import { childrenOf, mayUse, ownerOf, type Process, serverIn, signal } from './processes.ts'
+import { childrenOf, listProcesses, mayUse, ownerOf, type Process, serverIn, signal } from './processes.ts'
 
 const POLL_MS = 20
 const FAST_SHUTDOWN_MS = 30_000
@@ -29,13 +29,15 @@ export async function clearOrphans(dataFolder: string, log: (line: string) => vo
 
 /** Ends the children of a server that died; they would keep its shared memory and so the next server out. */
 export async function endChildren(dataFolder: string): Promise<void> {
-  const name = clusterName(dataFolder)
-  const gone = () => childrenOf(name).length === 0
-  if (gone()) return
-  for (const { pid } of childrenOf(name)) signal(pid, 'SIGQUIT')
-  if (await within(IMMEDIATE_SHUTDOWN_MS, gone)) return
-  for (const { pid } of childrenOf(name)) signal(pid, 'SIGKILL')
-  await within(IMMEDIATE_SHUTDOWN_MS, gone)
+  for (const name of ['SIGQUIT', 'SIGKILL'] as const) {
+    for (const { pid } of orphanedChildren(dataFolder)) signal(pid, name)
+    if (await within(IMMEDIATE_SHUTDOWN_MS, () => orphanedChildren(dataFolder).length === 0)) return
+  }
+}
+
+function orphanedChildren(dataFolder: string): Process[] {
+  const processes = listProcesses()
+  return serverIn(dataFolder, processes) ? [] : childrenOf(clusterName(dataFolder), processes)
 }
 
 async function stopOrphan(server: Process, dataFolder: string, log: (line: string) => void): Promise<void> {

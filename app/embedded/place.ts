@@ -1,6 +1,19 @@
 /** Decides where the data really is, and for whom. */
 import { createHash } from 'node:crypto'
-import { chown, lstat, mkdir, readdir, readlink, realpath, rename, rm, rmdir, symlink } from 'node:fs/promises'
+import {
+  access,
+  chown,
+  constants,
+  lstat,
+  mkdir,
+  readdir,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  symlink,
+} from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { type Account, blockedAt, chooseAccount } from './account.ts'
 import { EmbeddedPostgresError } from './errors.ts'
@@ -21,6 +34,7 @@ export async function preparePlace(wanted: string, log: (line: string) => void):
   const account = await chooseAccount(target ?? path)
   const folder = target ?? (await placeOrLink(path, account, log))
   await asUser(folder, () => makeFolder(folder, account))
+  await asUser(folder, () => access(folder, constants.R_OK | constants.W_OK | constants.X_OK))
   const obstacle = await blockedAt(folder, account)
   if (obstacle === undefined) return { folder: await realpath(folder), account }
   const message = `The data in ${folder} cannot be reached by ${account.name}, which runs PostgreSQL: ${obstacle} is closed to it.`
@@ -78,7 +92,7 @@ async function asUser(path: string, work: () => Promise<unknown>): Promise<void>
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code
     if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw cause
-    const message = `This user may not make the data folder ${path} (${code}).`
+    const message = `This user may not use the data folder ${path} (${code}).`
     throw new EmbeddedPostgresError('not_permitted', message, { cause })
   }
 }

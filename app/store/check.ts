@@ -14,6 +14,9 @@ export type JsonField = { name: string; maxBytes: number; maxDepth: number; tooL
 
 const SHOWN_LENGTH = 100
 const TIME = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)$/
+// Most times: UTC, a year after 999, and a day that every month has.
+const PLAIN_TIME =
+  /^[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?Z$/
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
@@ -22,9 +25,9 @@ export function itemError(code: ItemErrorCode, message: string): ItemError {
   return { code, message }
 }
 
-/** Tells an `ItemError` from the text or record that a check answers otherwise. */
-export function isItemError(value: object | string | number | undefined): value is ItemError {
-  return typeof value === 'object' && 'code' in value && 'message' in value
+/** Tells an `ItemError` from what a check answers where nothing is wrong. Never ask it of a caller's own object. */
+export function isItemError(value: unknown): value is ItemError {
+  return typeof value === 'object' && value !== null && 'code' in value && 'message' in value
 }
 
 /** Whether a value is a JSON object (not null, not an array). */
@@ -86,8 +89,14 @@ export function checkTime(value: unknown, name: string): string | ItemError {
   )
 }
 
+/** The same as `checkTime` for a field that may be absent or null: null then. */
+export function checkOptionalTime(value: unknown, name: string): string | null | ItemError {
+  return value === undefined || value === null ? null : checkTime(value, name)
+}
+
 /** The same as `checkTime`, with undefined for what is no time. */
 export function toUtcText(value: string): string | undefined {
+  if (PLAIN_TIME.test(value)) return withMicros(value)
   const parts = TIME.exec(value)
   if (parts === null || !existsInCalendar(parts)) return undefined
   const micros = (parts[7] ?? '').slice(0, 6).padEnd(6, '0')
@@ -95,6 +104,13 @@ export function toUtcText(value: string): string | undefined {
   const isUtc = offset === 'Z' || offset === 'z'
   if (!isUtc || parts[6] === '60') return shiftToUtc(parts, isUtc ? '+00:00' : offset, micros)
   return `${value.slice(0, 10)}T${value.slice(11, 19)}.${micros}Z`
+}
+
+const MICROS_LENGTH = '2026-01-31T12:00:00.000000Z'.length
+
+function withMicros(value: string): string {
+  if (value.length === MICROS_LENGTH) return value
+  return `${value.slice(0, 19)}.${value.slice(20, -1).padEnd(6, '0')}Z`
 }
 
 function existsInCalendar(parts: RegExpExecArray): boolean {

@@ -28,7 +28,9 @@ export function memoryMiB(pid: number): { now: number; peak: number } {
 }
 
 function allPids(): number[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number)
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
 }
 
 function readTimes(pid: number): Times | undefined {

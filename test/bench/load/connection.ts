@@ -65,7 +65,7 @@ export class Connection {
     this.#parts = [all]
     const headerEnd = all.indexOf(HEADER_END)
     if (headerEnd < 0) return
-    const header = all.latin1Slice(0, headerEnd)
+    const header = all.toString('latin1', 0, headerEnd)
     const bodyStart = headerEnd + HEADER_END.length
     this.#bytesWanted = bodyStart + bodyLength(header)
     if (this.#bytes >= this.#bytesWanted) this.#finish(Number(header.slice(9, 12)), all.subarray(bodyStart))

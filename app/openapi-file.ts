@@ -1,0 +1,16 @@
+/** `npm run openapi`: writes docs/openapi.json from the routes; needs no database. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { loadConfig } from './config.ts'
+import { openApiText } from './plugins/openapi.ts'
+import { buildApp } from './server.ts'
+import { silentObserver } from './store/observer.ts'
+import { createStores } from './stores.ts'
+
+const FILE = join(import.meta.dirname, '../docs/openapi.json')
+
+const config = loadConfig({ DATABASE_URL: 'postgres://127.0.0.1/unused', AUTH: 'none' })
+const app = await buildApp(config, createStores(config, silentObserver))
+await app.ready()
+await writeFile(FILE, openApiText(app))
+await app.close()

@@ -1,0 +1,93 @@
+import type { IncomingMessage } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { v7 as uuidv7 } from 'uuid'
+import { Problem } from '../errors.ts'
+import type { Metrics } from '../metrics.ts'
+import type { App } from '../schemas/app.ts'
+import type { InFlight } from './in-flight.ts'
+
+/** Status in log and metrics of a request whose caller went away before the answer (as nginx has it). */
+const CLIENT_GONE = 499
+const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
+
+/** The caller's X-Request-Id where it is 1 to 128 visible ASCII characters, otherwise a new UUIDv7. */
+export function requestId(request: IncomingMessage): string {
+  const given = request.headers['x-request-id']
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : uuidv7()
+}
+
+export type RequestWatch = { inFlight: InFlight; metrics: Metrics; isStopping: () => boolean }
+
+/** Follows each request from its first byte to the end of its answer: id, count, log line, metrics. */
+export function watchRequests(app: App, watch: RequestWatch): void {
+  app.decorateRequest('heldBytes', 0)
+  app.decorateRequest('rows', undefined)
+  app.decorateRequest('problem', undefined)
+  app.decorateReply('waitSignal', waitSignal)
+  app.addHook('onRequest', (request, reply, done) => {
+    const startedAt = performance.now()
+    watch.inFlight.begin()
+    reply.header('x-request-id', request.id)
+    // Not onResponse: that hook never runs for a caller who goes away, and what the request held would be lost.
+    reply.raw.once('close', () => {
+      watch.inFlight.end(request.heldBytes)
+      finish(request, reply, performance.now() - startedAt, watch.metrics)
+    })
+    done(refusal(request))
+  })
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    // Keep-alive connections move to another replica.
+    if (watch.isStopping()) reply.header('connection', 'close')
+    done(null, payload)
+  })
+}
+
+function waitSignal(this: FastifyReply): AbortSignal {
+  const { drainSignal } = this.server
+  const controller = new AbortController()
+  const abort = () => controller.abort()
+  if (drainSignal.aborted) abort()
+  drainSignal.addEventListener('abort', abort)
+  this.raw.once('close', () => {
+    drainSignal.removeEventListener('abort', abort)
+    abort()
+  })
+  return controller.signal
+}
+
+/** What is wrong with a request before anything else is looked at. */
+function refusal(request: FastifyRequest): Problem | undefined {
+  const { raw } = request
+  if (raw.headers.host === undefined && raw.httpVersion === '1.1') {
+    return new Problem('invalid_request', 'An HTTP/1.1 request needs a Host header.')
+  }
+  // PostgreSQL stores no NUL, so that no value with one can be found.
+  if (request.url.includes('%00')) return new Problem('invalid_request', 'The address holds a NUL character.')
+  return undefined
+}
+
+function finish(request: FastifyRequest, reply: FastifyReply, durationMs: number, metrics: Metrics): void {
+  const { config, url = 'none' } = request.routeOptions
+  const status = reply.raw.writableEnded ? reply.statusCode : CLIENT_GONE
+  metrics.request({ method: request.method, route: url, status }, durationMs / 1_000)
+  const level = levelOf(status, config?.probe === true)
+  request.log[level](
+    {
+      method: request.method,
+      route: url,
+      status,
+      durationMs: Math.round(durationMs * 1_000) / 1_000,
+      rows: request.rows,
+      caller: request.caller?.name,
+      code: request.problem?.code,
+      ...(status >= 500 ? { error: request.problem?.cause } : {}),
+    },
+    'request',
+  )
+}
+
+function levelOf(status: number, isProbe: boolean): 'debug' | 'info' | 'warn' | 'error' {
+  if (status === 500) return 'error'
+  if (isProbe) return 'debug'
+  return status > 500 ? 'warn' : 'info'
+}

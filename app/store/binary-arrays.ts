@@ -1,0 +1,128 @@
+/**
+ * One-dimensional arrays in PostgreSQL's binary format: node-postgres sends a Buffer as a binary parameter as it is. Against
+ * text arrays or one JSON document the server saves the parsing, which is a third of what a row costs it.
+ */
+
+const OID = { bytea: 17, int8: 20, text: 25, timestamptz: 1184, uuid: 2950, jsonb: 3802 } as const
+const HEADER_BYTES = 20
+const LENGTH_BYTES = 4
+const NULL_LENGTH = -1
+const JSONB_VERSION = 1
+const MAY_HOLD_NULLS = 1
+/** PostgreSQL counts microseconds from 2000-01-01. */
+const EPOCH_MS = Date.UTC(2000, 0, 1)
+const MS_LENGTH = '2026-01-31T12:00:00.000'.length
+
+type Texts = readonly (string | null)[]
+
+/** text[]. */
+export function textArray(values: Texts): Buffer {
+  const buffer = allocate(OID.text, values, values.reduce(addByteLength, 0))
+  let offset = HEADER_BYTES
+  for (const value of values) offset = value === null ? writeNull(buffer, offset) : writeText(buffer, value, offset)
+  return buffer.subarray(0, offset)
+}
+
+/** jsonb[] of encoded JSON values. */
+export function jsonbArray(values: readonly string[]): Buffer {
+  const buffer = allocate(OID.jsonb, values, values.reduce(addByteLength, values.length))
+  let offset = HEADER_BYTES
+  for (const value of values) {
+    const start = offset + LENGTH_BYTES
+    buffer[start] = JSONB_VERSION
+    const bytes = 1 + buffer.write(value, start + 1, 'utf8')
+    buffer.writeInt32BE(bytes, offset)
+    offset = start + bytes
+  }
+  return buffer
+}
+
+/** uuid[] of canonical texts. */
+export function uuidArray(values: Texts): Buffer {
+  return hexArray(OID.uuid, values.map(withoutDashes), 16)
+}
+
+/** bytea[] of hexadecimal texts, each of `bytes` bytes. */
+export function byteaArray(values: Texts, bytes: number): Buffer {
+  return hexArray(OID.bytea, values, bytes)
+}
+
+/** int8[] of safe integers. */
+export function int8Array(values: readonly (number | null)[]): Buffer {
+  return fixedArray(
+    OID.int8,
+    values.map((value) => (value === null ? null : BigInt(value))),
+  )
+}
+
+/** timestamptz[] of UTC texts with six digits, as `checkTime` answers them. */
+export function timestamptzArray(values: Texts): Buffer {
+  return fixedArray(
+    OID.timestamptz,
+    values.map((value) => (value === null ? null : toMicros(value))),
+  )
+}
+
+function toMicros(text: string): bigint {
+  const ms = Date.parse(`${text.slice(0, MS_LENGTH)}Z`) - EPOCH_MS
+  return BigInt(ms) * 1_000n + BigInt(text.slice(MS_LENGTH, MS_LENGTH + 3))
+}
+
+function withoutDashes(uuid: string | null): string | null {
+  return uuid === null ? null : uuid.replaceAll('-', '')
+}
+
+function hexArray(oid: number, values: Texts, bytes: number): Buffer {
+  const buffer = allocate(oid, values, values.length * bytes)
+  let offset = HEADER_BYTES
+  for (const value of values) {
+    if (value === null) {
+      offset = writeNull(buffer, offset)
+      continue
+    }
+    buffer.writeInt32BE(bytes, offset)
+    buffer.write(value, offset + LENGTH_BYTES, 'hex')
+    offset += LENGTH_BYTES + bytes
+  }
+  return buffer.subarray(0, offset)
+}
+
+function fixedArray(oid: number, values: readonly (bigint | null)[]): Buffer {
+  const bytes = 8
+  const buffer = allocate(oid, values, values.length * bytes)
+  let offset = HEADER_BYTES
+  for (const value of values) {
+    if (value === null) {
+      offset = writeNull(buffer, offset)
+      continue
+    }
+    buffer.writeInt32BE(bytes, offset)
+    buffer.writeBigInt64BE(value, offset + LENGTH_BYTES)
+    offset += LENGTH_BYTES + bytes
+  }
+  return buffer.subarray(0, offset)
+}
+
+function addByteLength(total: number, value: string | null): number {
+  return value === null ? total : total + Buffer.byteLength(value)
+}
+
+/** Header: dimensions, flags, element type, length, lower bound. */
+function allocate(oid: number, values: readonly unknown[], contentBytes: number): Buffer {
+  const buffer = Buffer.allocUnsafe(HEADER_BYTES + values.length * LENGTH_BYTES + contentBytes)
+  buffer.writeInt32BE(1, 0)
+  buffer.writeInt32BE(MAY_HOLD_NULLS, 4)
+  buffer.writeInt32BE(oid, 8)
+  buffer.writeInt32BE(values.length, 12)
+  buffer.writeInt32BE(1, 16)
+  return buffer
+}
+
+function writeNull(buffer: Buffer, offset: number): number {
+  return buffer.writeInt32BE(NULL_LENGTH, offset)
+}
+
+function writeText(buffer: Buffer, value: string, offset: number): number {
+  const bytes = buffer.write(value, offset + LENGTH_BYTES, 'utf8')
+  return buffer.writeInt32BE(bytes, offset) + bytes
+}

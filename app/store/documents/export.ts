@@ -1,0 +1,21 @@
+import type { Session } from '../database.ts'
+import { exportLine } from './export-line.ts'
+import { ExportPages, type ExportQuery } from './export-page.ts'
+
+/**
+ * Streams documents as NDJSON in the order of their ids, a page at a time. Each page is one short statement, so that a slow
+ * reader holds no transaction and no connection; one page is read ahead. Every document that is not deleted meanwhile comes
+ * exactly once; one that is made meanwhile may come.
+ */
+export async function* exportDocuments(session: Session, query: ExportQuery): AsyncGenerator<Buffer, void, void> {
+  const pages = new ExportPages(session, query)
+  let ahead = pages.next()
+  for (;;) {
+    const rows = await ahead
+    if (rows.length === 0) return
+    ahead = pages.next()
+    // It is looked at when its turn comes; until then a failure is nobody's, and a reader who stops never looks.
+    ahead.catch(() => undefined)
+    yield Buffer.from(rows.map(exportLine).join(''))
+  }
+}

@@ -1,0 +1,152 @@
+import { LIMITS } from '../../contract.ts'
+import { Problem } from '../../errors.ts'
+import type { ImportOutcome, ImportParts, ImportRequest } from './import.ts'
+import { ImportChunk } from './import-chunk.ts'
+import { type CountedChunk, ImportLedger } from './import-ledger.ts'
+import { checkLine } from './import-line.ts'
+import { type Line, LineSplitter } from './line-splitter.ts'
+import { readPieces } from './piece-reader.ts'
+import type { Slots } from './slots.ts'
+import type { Failure } from './tally.ts'
+import { DocumentWriter } from './writer.ts'
+
+/** Two keep PostgreSQL busy while the next one is read; each more only holds memory. */
+const CHUNKS_IN_FLIGHT = 2
+const IDLE_MS = 500
+/**
+ * Bytes of a line for each byte of metadata that is allowed: 1e308 is five bytes as it is counted, and 309 digits as
+ * PostgreSQL prints it, so that whatever is exported can be imported.
+ */
+const LINE_FACTOR = 64
+
+/** One import from its first line to its outcome. */
+export class ImportRun {
+  readonly #parts: ImportParts
+  readonly #slots: Slots
+  readonly #request: ImportRequest
+  readonly #splitter: LineSplitter
+  readonly #ledger = new ImportLedger()
+  /** Chunks that are being written; a promise never rejects. */
+  readonly #inFlight = new Map<ImportChunk, Promise<void>>()
+  #chunk = new ImportChunk(1)
+  #errors = 0
+  /** Why nothing more can be written. */
+  #failure: Problem | undefined
+
+  constructor(parts: ImportParts, slots: Slots, request: ImportRequest) {
+    this.#parts = parts
+    this.#slots = slots
+    this.#request = request
+    this.#splitter = new LineSplitter(parts.limits.metadataBytes * LINE_FACTOR)
+  }
+
+  async run(): Promise<ImportOutcome> {
+    const { gone, stopping } = this.#request
+    const signal = AbortSignal.any([gone, stopping])
+    let ending: Problem | undefined
+    try {
+      await this.#readAll(signal)
+      if (stopping.aborted) ending = new Problem('stopping', 'The service is stopping.')
+    } catch (error) {
+      ending = toSourceProblem(error)
+    }
+    // The lines that came whole are written, however the rest was cut off.
+    if (!gone.aborted) await this.#dispatch()
+    await Promise.all(this.#inFlight.values())
+    return this.#outcome(this.#failure ?? ending)
+  }
+
+  async #readAll(signal: AbortSignal): Promise<void> {
+    for await (const piece of readPieces(this.#request.source, signal, IDLE_MS)) {
+      // Nothing came for a while: what there is does not wait for more.
+      if (piece.length === 0) await this.#dispatch()
+      await this.#takeAll(this.#splitter.push(piece), signal)
+      if (this.#failure !== undefined) return
+    }
+    if (!signal.aborted) await this.#takeAll(this.#splitter.end(), signal)
+  }
+
+  async #takeAll(lines: Line[], signal: AbortSignal): Promise<void> {
+    for (const line of lines) {
+      this.#take(line)
+      if (!this.#chunk.isFull) continue
+      await this.#dispatch()
+      if (this.#failure !== undefined || signal.aborted) return
+    }
+  }
+
+  #take(line: Line): void {
+    const { parse, limits } = this.#parts
+    const checked = checkLine(line, parse, limits)
+    if (checked === undefined) this.#chunk.skip()
+    else if ('error' in checked) this.#chunk.refuse(checked.error, checked.id)
+    else this.#chunk.add(checked.document, line.length)
+  }
+
+  /** Hands the chunk over to be written, as soon as there is room for it. */
+  async #dispatch(): Promise<void> {
+    const chunk = this.#chunk
+    if (chunk.isEmpty) return
+    while (this.#mustWait(chunk)) await Promise.race(this.#inFlight.values())
+    await this.#slots.take()
+    if (this.#failure !== undefined) return this.#slots.release()
+    this.#chunk = new ImportChunk(chunk.lastLine + 1)
+    this.#ledger.begin(chunk)
+    this.#inFlight.set(chunk, this.#write(chunk))
+  }
+
+  #mustWait(chunk: ImportChunk): boolean {
+    if (this.#inFlight.size >= CHUNKS_IN_FLIGHT) return true
+    return [...this.#inFlight.keys()].some((other) => other.sharesKeysWith(chunk))
+  }
+
+  async #write(chunk: ImportChunk): Promise<void> {
+    try {
+      // Without `commitsEach` what the database cannot take ends the import; it is not the error of single lines.
+      const scope = {
+        session: this.#parts.database,
+        commitsEach: false,
+        attempt: <T>(work: () => Promise<T>) => work(),
+      }
+      const writer = new DocumentWriter(scope)
+      await writer.write(chunk.documents)
+      const { stored, summary, failures } = writer.tally
+      const result = { stored, summary, failures: [...chunk.failures, ...failures].sort(byLine) }
+      for (const counted of this.#ledger.commit(chunk, result)) this.#report(counted)
+    } catch (error) {
+      this.#failure ??= this.#toFailure(error)
+    } finally {
+      this.#slots.release()
+      this.#inFlight.delete(chunk)
+    }
+  }
+
+  #report({ chunk, result }: CountedChunk): void {
+    for (const { index, error } of result.failures) {
+      if (this.#errors === LIMITS.importErrorLines) return
+      this.#errors += 1
+      this.#request.onError({ line: index, id: chunk.idOf(index), error: error.message, code: error.code })
+    }
+  }
+
+  #toFailure(error: unknown): Problem {
+    if (error instanceof Problem) return error
+    this.#parts.observer.backgroundError('import', error)
+    return new Problem('internal', 'The service made a mistake; its log says more.', { cause: error })
+  }
+
+  #outcome(problem: Problem | undefined): ImportOutcome {
+    const { counts } = this.#ledger
+    return problem === undefined ? counts : { ...counts, error: problem.message, code: problem.code }
+  }
+}
+
+function toSourceProblem(error: unknown): Problem {
+  const isGzip = (error as NodeJS.ErrnoException).code?.startsWith('Z_') === true
+  const detail = isGzip ? 'The body is not valid gzip.' : 'The body ended before it was complete.'
+  return new Problem('malformed_body', detail, { cause: error })
+}
+
+function byLine(a: Failure, b: Failure): number {
+  return a.index - b.index
+}

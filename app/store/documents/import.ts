@@ -1,0 +1,54 @@
+import type { Readable } from 'node:stream'
+import type { ItemErrorCode, ProblemCode } from '../../errors.ts'
+import type { Database } from '../database.ts'
+import type { StoreObserver } from '../observer.ts'
+import type { DocumentLimits } from './content.ts'
+import type { ImportCounts } from './import-ledger.ts'
+import type { ParseLine } from './import-line.ts'
+import { ImportRun } from './import-run.ts'
+import { Slots } from './slots.ts'
+
+/** What is wrong with one line. */
+export type LineError = { line: number; id: string | null; error: string; code: ItemErrorCode }
+
+/** The end of an import; `error` and `code` say why it did not come to the end of its lines. */
+export type ImportOutcome = ImportCounts & { error?: string; code?: ProblemCode }
+
+/** What every import works with. */
+export type ImportParts = {
+  database: Database
+  limits: DocumentLimits
+  observer: StoreObserver
+  parse: ParseLine
+}
+
+/** One import. */
+export type ImportRequest = {
+  /** Lines of JSON, decompressed. */
+  source: Readable
+  /** Aborts when nobody wants the outcome any more: nothing more is read, what is being written is written. */
+  gone: AbortSignal
+  /** Aborts when the service stops: what was read is written, and the import ends with the error `stopping`. */
+  stopping: AbortSignal
+  /** Called for the first 1,000 lines that are wrong. */
+  onError: (error: LineError) => void
+}
+
+// The rest of the pool is for requests that somebody waits for.
+const POOL_SHARE = 0.5
+
+/** Imports documents of any number in bounded memory. */
+export class DocumentImporter {
+  readonly #parts: ImportParts
+  readonly #slots: Slots
+
+  constructor(parts: ImportParts) {
+    this.#parts = parts
+    this.#slots = new Slots(Math.max(1, Math.floor(parts.database.counts().max * POOL_SHARE)))
+  }
+
+  /** Imports one stream; never rejects for what is wrong with it or with the database. */
+  run(request: ImportRequest): Promise<ImportOutcome> {
+    return new ImportRun(this.#parts, this.#slots, request).run()
+  }
+}

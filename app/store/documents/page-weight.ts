@@ -1,0 +1,26 @@
+/** Most bytes of metadata in one answer: documents may be 256 KiB each, and an answer is made in memory. */
+export const LARGEST_ANSWER_BYTES = 64 * 1_048_576
+
+// The length of the metadata as text: a large value is compressed or stored elsewhere, and its size in the row says
+// nothing. Small ones, nearly all, are not rendered for it.
+const WEIGHT = `CASE WHEN pg_column_size(metadata) > 1000 OR pg_column_compression(metadata) IS NOT NULL
+  THEN octet_length(metadata::text) ELSE pg_column_size(metadata) END`
+
+/**
+ * SQL for the rows of `source` with `bytes_before`: how much metadata the rows before each one have, in that order. Where it
+ * reaches `LARGEST_ANSWER_BYTES` the answer has to end.
+ */
+export function withBytesBefore(source: string, order: string): string {
+  return `(
+    SELECT *, sum(weight) OVER (ORDER BY ${order} ROWS UNBOUNDED PRECEDING) - weight AS bytes_before
+    FROM (SELECT *, ${WEIGHT} AS weight FROM (${source}) AS page) AS weighed
+  ) AS documents`
+}
+
+/** Turns the metadata column of a select list into null where the answer has to end. */
+export function metadataWithin(columns: string): string {
+  return columns.replace(
+    'metadata::text',
+    `CASE WHEN bytes_before < ${LARGEST_ANSWER_BYTES} THEN metadata::text END AS metadata`,
+  )
+}

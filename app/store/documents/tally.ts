@@ -1,0 +1,83 @@
+import type { ItemError } from '../../errors.ts'
+import { itemError } from '../check.ts'
+import { type Group, groupWithout, type Sent } from './repeats.ts'
+import type { Verdict, WriteReply } from './write-statement.ts'
+
+/** How many documents ended how; all of these count as stored. */
+export type Summary = { inserted: number; updated: number; unchanged: number; stale: number; duplicate: number }
+
+/** What is wrong with the document at a position of the request. */
+export type Failure = { index: number; error: ItemError }
+
+/** Counts what became of the documents of one request, and says which of them have to be tried again. */
+export class Tally {
+  readonly summary: Summary = { inserted: 0, updated: 0, unchanged: 0, stale: 0, duplicate: 0 }
+  readonly failures: Failure[] = []
+
+  /** Documents that counted as stored so far. */
+  get stored(): number {
+    const { inserted, updated, unchanged, stale, duplicate } = this.summary
+    return inserted + updated + unchanged + stale + duplicate
+  }
+
+  /** Documents whose end is known. */
+  get count(): number {
+    return this.stored + this.failures.length
+  }
+
+  fail(members: Sent[], error: ItemError): void {
+    for (const { index } of members) this.failures.push({ index, error })
+  }
+
+  /** Takes in what a write answered for these groups. Answers the groups that have to be written again. */
+  add(groups: Group[], reply: WriteReply): Group[] {
+    const { verdicts, missed } = reply
+    this.summary.inserted += Number(reply.inserted)
+    this.summary.updated += Number(reply.updated)
+    this.summary.unchanged += Number(reply.noted)
+    const again: Group[] = []
+    const missedRows = new Set(missed)
+    const storedIds = (reply.stored_ids ?? []).values()
+    for (const [n, group] of groups.entries()) {
+      const rest = missedRows.has(n + 1) ? group : this.#settle(group, verdicts[n] as Verdict, storedIds)
+      if (rest !== undefined) again.push(rest)
+    }
+    return again
+  }
+
+  #settle(group: Group, verdict: Verdict, storedIds: Iterator<string>): Group | undefined {
+    if (verdict === 'c') return this.#refuseIds(group, urlConflict(storedIds.next().value as string))
+    if (verdict === 'k') return this.#refuseClaim(group)
+    if (verdict === 'u') this.summary.unchanged += 1
+    if (verdict === 's') this.summary.stale += 1
+    if (group.members.length > 1) this.#settleRepeats(group)
+    return undefined
+  }
+
+  /** The first member is stored now. */
+  #settleRepeats({ members, claimedId }: Group): void {
+    for (const member of members.slice(1)) {
+      const { id } = member.document
+      if (id === null || id === claimedId) this.summary.duplicate += 1
+      else this.fail([member], urlConflict(claimedId as string))
+    }
+  }
+
+  /** The url is stored with another id: whoever brings any other one fails, the rest is written under that id. */
+  #refuseIds(group: Group, error: ItemError): Group | undefined {
+    const isRefused = ({ document: { id } }: Sent) => id !== null && id !== error.storedId
+    this.fail(group.members.filter(isRefused), error)
+    return groupWithout(group, isRefused)
+  }
+
+  #refuseClaim(group: Group): Group | undefined {
+    const isRefused = ({ document }: Sent) => document.id === group.claimedId
+    const error = itemError('id_conflict', `The id ${group.claimedId} is that of a document with another url.`)
+    this.fail(group.members.filter(isRefused), error)
+    return groupWithout(group, isRefused)
+  }
+}
+
+function urlConflict(storedId: string): ItemError {
+  return { ...itemError('url_conflict', `The url is stored with the id ${storedId}.`), storedId }
+}

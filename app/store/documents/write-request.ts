@@ -1,0 +1,138 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { ITEM_ERRORS, type ItemError, type ItemErrorCode, Problem, type ProblemEntry } from '../../errors.ts'
+import { isItemError, isObject } from '../check.ts'
+import type { Database, Session } from '../database.ts'
+import { isMoved } from '../queue/table.ts'
+import { checkDocument, type DocumentLimits } from './content.ts'
+import type { Enqueue, Enqueued } from './enqueue.ts'
+import type { Sent } from './repeats.ts'
+import type { Failure, Summary, Tally } from './tally.ts'
+import {
+  CHUNK_ROWS,
+  DocumentWriter,
+  isDataError,
+  separately,
+  together,
+  type WriteScope,
+  withSavepoints,
+} from './writer.ts'
+
+/** One entry of `errors` in the answer to a POST; `id` is the one that was sent, if any. */
+export type DocumentError = {
+  id: string | null
+  error: string
+  index: number
+  code: ItemErrorCode
+  retryable: boolean
+  storedId?: string
+}
+
+/** The answer to a POST of documents: `stored + failed` are all that were sent. */
+export type WriteOutcome = {
+  stored: number
+  failed: number
+  errors: DocumentError[]
+  summary: Summary
+  enqueued: Enqueued
+}
+
+/** A write of one request: `strict` stores all or nothing; with `enqueue` documents and items commit together. */
+export type WriteRequest = { documents: unknown[]; strict: boolean; enqueue: Enqueue | undefined }
+
+const NOTHING_ENQUEUED: Enqueued = { created: 0, duplicate: 0, stored: 0, invalid: 0 }
+
+type Checked = { sent: Sent[]; failures: Failure[] }
+type Written = { tally: Tally; enqueued: Enqueued }
+
+/** Checks and writes the documents of one request. Throws `strict_failed` with one entry for each bad item. */
+export async function writeRequest(
+  database: Database,
+  limits: DocumentLimits,
+  request: WriteRequest,
+): Promise<WriteOutcome> {
+  const checked = await checkAll(request.documents, limits)
+  const { strict, enqueue } = request
+  await enqueue?.prepare()
+  const isAtomic = strict || enqueue !== undefined
+  const written = isAtomic ? await writeAtomically(database, request, checked) : await writeApart(database, checked)
+  enqueue?.committed(written.enqueued)
+  return toOutcome(request.documents, [...checked.failures, ...written.tally.failures], written)
+}
+
+async function checkAll(documents: unknown[], limits: DocumentLimits): Promise<Checked> {
+  const checked: Checked = { sent: [], failures: [] }
+  for (const [index, raw] of documents.entries()) {
+    // A large request must not keep all others waiting.
+    if (index > 0 && index % CHUNK_ROWS === 0) await nextTurn()
+    const document = checkDocument(raw, limits)
+    if (isItemError(document)) checked.failures.push({ index, error: document })
+    else checked.sent.push({ index, document })
+  }
+  return checked
+}
+
+/** A transaction for each chunk. */
+async function writeApart(database: Database, { sent }: Checked): Promise<Written> {
+  const writer = new DocumentWriter(separately(database))
+  await writer.write(sent)
+  return { tally: writer.tally, enqueued: NOTHING_ENQUEUED }
+}
+
+/**
+ * One transaction for everything. Once more where the first try shows what it did not expect: a value that PostgreSQL turns
+ * down (it is then looked for), or a queue that has moved to another table.
+ */
+async function writeAtomically(database: Database, request: WriteRequest, checked: Checked): Promise<Written> {
+  const run = (scopeOf: (session: Session) => WriteScope) =>
+    database.transaction((session) => writeWithin(scopeOf(session), request, checked))
+  try {
+    return await run(together)
+  } catch (error) {
+    if (isMoved(error)) {
+      request.enqueue?.forget()
+      await request.enqueue?.prepare()
+    } else if (!isDataError(error)) throw error
+    return await run(withSavepoints)
+  }
+}
+
+async function writeWithin(scope: WriteScope, { enqueue, strict }: WriteRequest, checked: Checked): Promise<Written> {
+  const writer = new DocumentWriter(scope)
+  await writer.write(checked.sent)
+  if (strict) refuseBad([...checked.failures, ...writer.tally.failures], enqueue)
+  const enqueued = (await enqueue?.push(scope.session)) ?? NOTHING_ENQUEUED
+  return { tally: writer.tally, enqueued }
+}
+
+/** Ends a strict request, and with it its transaction, unless everything is right. */
+function refuseBad(failures: Failure[], enqueue: Enqueue | undefined): void {
+  const documents = failures.toSorted(byIndex).map(({ index, error }) => toEntry(`/documents/${index}`, error))
+  const items = enqueue?.invalid.map(({ entry, index, error }) => toEntry(`/enqueue/${entry}/items/${index}`, error))
+  const errors = [...documents, ...(items ?? [])]
+  if (errors.length === 0) return
+  throw new Problem('strict_failed', `Nothing was stored: ${errors.length} of the items cannot be stored.`, { errors })
+}
+
+function toEntry(pointer: string, { code, message }: ItemError): ProblemEntry {
+  return { pointer, code, detail: message }
+}
+
+function toOutcome(documents: unknown[], failures: Failure[], { tally, enqueued }: Written): WriteOutcome {
+  const errors = failures.toSorted(byIndex).map((failure) => toDocumentError(documents[failure.index], failure))
+  return { stored: tally.stored, failed: errors.length, errors, summary: tally.summary, enqueued }
+}
+
+function toDocumentError(raw: unknown, { index, error }: Failure): DocumentError {
+  const { code, message, storedId } = error
+  const { retryable } = ITEM_ERRORS[code]
+  return { id: idOf(raw), error: message, index, code, retryable, ...(storedId !== undefined && { storedId }) }
+}
+
+/** The id that was sent, to tell the error by; null where there is none that is text. */
+function idOf(raw: unknown): string | null {
+  return isObject(raw) && typeof raw.id === 'string' ? raw.id.toWellFormed() : null
+}
+
+function byIndex(a: Failure, b: Failure): number {
+  return a.index - b.index
+}

@@ -1,0 +1,142 @@
+import { Problem } from '../../errors.ts'
+import { itemError } from '../check.ts'
+import type { Database, Session, Statement } from '../database.ts'
+import { errorCode } from '../database-errors.ts'
+import { apartByClaim, type Group, groupByUrl, groupWithout, inUrlOrder, rowOf, type Sent } from './repeats.ts'
+import { Tally } from './tally.ts'
+import { type WriteReply, writeRows } from './write-statement.ts'
+
+/** Where a write happens. Without `attempt` an error ends the transaction and with it the whole write. */
+export type WriteScope = {
+  session: Session
+  /** Each statement commits by itself. */
+  commitsEach: boolean
+  /** Runs `work` so that its failure leaves the session fit for more. */
+  attempt?: <T>(work: () => Promise<T>) => Promise<T>
+}
+
+/** Rows in one statement. */
+export const CHUNK_ROWS = 1_000
+// Each time another transaction was faster; more than a few in a row is a very busy url.
+const MAX_RACES = 20
+const BUSY = 'Other requests kept changing this document; try again.'
+const PRIMARY_KEY = 'documents_pkey'
+
+const SAVEPOINT: Statement = { name: 'documents_savepoint', text: 'SAVEPOINT documents' }
+const RELEASE: Statement = { name: 'documents_release', text: 'RELEASE SAVEPOINT documents' }
+const UNDO: Statement = { name: 'documents_undo', text: 'ROLLBACK TO SAVEPOINT documents' }
+
+/** Each statement is its own transaction. */
+export function separately(database: Database): WriteScope {
+  return { session: database, commitsEach: true, attempt: (work) => work() }
+}
+
+/** All statements are part of one transaction, which ends with the first error. */
+export function together(session: Session): WriteScope {
+  return { session, commitsEach: false }
+}
+
+/** Each statement is undone alone, by a savepoint: slower, for a second try after one of them has failed. */
+export function withSavepoints(session: Session): WriteScope {
+  return {
+    session,
+    commitsEach: false,
+    attempt: async (work) => {
+      await session.query(SAVEPOINT)
+      try {
+        const result = await work()
+        await session.query(RELEASE)
+        return result
+      } catch (error) {
+        await session.query(UNDO)
+        throw error
+      }
+    },
+  }
+}
+
+/** Whether PostgreSQL turned a value down: SQLSTATE classes 22 (data), 23 (constraints), 54 (limits). */
+export function isDataError(error: unknown): boolean {
+  return /^(22|23|54)/.test(errorCode(error) ?? '')
+}
+
+/**
+ * Writes the documents of one request in chunks and counts them in `tally`. Documents of the same url are put together
+ * first. Where each statement is its own transaction and some are done, what the database cannot take any more is the error
+ * of the documents that are left; otherwise it is thrown.
+ */
+export class DocumentWriter {
+  readonly tally = new Tally()
+  readonly #scope: WriteScope
+  #problem: Problem | undefined
+
+  constructor(scope: WriteScope) {
+    this.#scope = scope
+  }
+
+  async write(sent: Sent[]): Promise<void> {
+    const receivedAt = new Date().toISOString().replace('Z', '000Z')
+    const { first, later } = apartByClaim(groupByUrl(sent, receivedAt))
+    let pending = first
+    let waiting = later
+    for (let races = 0; pending.length > 0 || waiting.length > 0; ) {
+      const before = this.tally.count
+      const again = await this.#writeAll(pending)
+      races = this.tally.count === before ? races + 1 : 0
+      pending = [...(races > MAX_RACES ? this.#giveUp(again, BUSY) : again), ...waiting]
+      waiting = []
+    }
+  }
+
+  async #writeAll(groups: Group[]): Promise<Group[]> {
+    const sorted = inUrlOrder(groups)
+    const again: Group[] = []
+    for (let start = 0; start < sorted.length; start += CHUNK_ROWS) {
+      again.push(...(await this.#writeChunk(sorted.slice(start, start + CHUNK_ROWS))))
+    }
+    return again
+  }
+
+  /** Answers the groups that have to be written again. */
+  async #writeChunk(groups: Group[]): Promise<Group[]> {
+    const reply = await this.#tryWrite(groups)
+    if (reply instanceof Problem) return this.#giveUp(groups, reply.message)
+    if (!(reply instanceof Error)) return this.tally.add(groups, reply)
+    if (groups.length === 1) return this.#refuse(groups[0] as Group, reply)
+    // Bisection: one bad row costs twenty statements; a savepoint for each row would cost every request.
+    const middle = groups.length >> 1
+    const left = await this.#writeChunk(groups.slice(0, middle))
+    const right = await this.#writeChunk(groups.slice(middle))
+    return [...left, ...right]
+  }
+
+  async #tryWrite(groups: Group[]): Promise<WriteReply | Error> {
+    const { session, attempt } = this.#scope
+    if (this.#problem !== undefined) return this.#problem
+    const write = () => writeRows(session, groups.map(rowOf))
+    if (attempt === undefined) return write()
+    try {
+      return await attempt(write)
+    } catch (error) {
+      if (error instanceof Error && isDataError(error)) return error
+      if (!(error instanceof Problem) || !this.#scope.commitsEach || this.tally.stored === 0) throw error
+      this.#problem = error
+      return error
+    }
+  }
+
+  /** A document that PostgreSQL turns down although it passed the checks. */
+  #refuse(group: Group, error: Error): Group[] {
+    // Another transaction has just stored the id: the next try sees it.
+    if ((error as { constraint?: string }).constraint === PRIMARY_KEY) return [group]
+    const newest = group.members[0] as Sent
+    this.tally.fail([newest], itemError('invalid_item', 'The database does not accept this document.'))
+    const rest = groupWithout(group, (member) => member === newest)
+    return rest === undefined ? [] : [rest]
+  }
+
+  #giveUp(groups: Group[], reason: string): never[] {
+    for (const group of groups) this.tally.fail(group.members, itemError('unavailable', reason))
+    return []
+  }
+}

@@ -1,0 +1,84 @@
+import bossPackage from 'pg-boss/package.json' with { type: 'json' }
+import { Problem } from '../errors.ts'
+import type { Database, PoolCounts } from './database.ts'
+import { errorCode } from './database-errors.ts'
+
+/** What is known of the database. `schema` and `queueSchema` are null where our tables or pg-boss's are not there. */
+export type DatabaseHealth =
+  | { reachable: true; serverVersion: string; writable: boolean; schema: string | null; queueSchema: number | null }
+  | { reachable: false; reason: string }
+
+/** The version of pg-boss's tables that the pinned pg-boss needs. */
+export const REQUIRED_QUEUE_SCHEMA: number = bossPackage.pgboss.schema
+
+const SERVER = {
+  name: 'health_server',
+  text: `SELECT current_setting('server_version') AS "serverVersion", NOT pg_is_in_recovery() AS writable,
+    to_regclass('storage.schema_history') IS NOT NULL AS "hasSchema",
+    to_regclass('pgboss.version') IS NOT NULL AS "hasQueueSchema"`,
+}
+const SCHEMA = { name: 'health_schema', text: 'SELECT max(version) AS version FROM storage.schema_history' }
+const QUEUE_SCHEMA = { name: 'health_queue_schema', text: 'SELECT max(version) AS version FROM pgboss.version' }
+
+type Server = { serverVersion: string; writable: boolean; hasSchema: boolean; hasQueueSchema: boolean }
+
+/** Looks at the database for the health checks; at most once a second, however often it is asked, and for 2 s at most. */
+export class HealthStore {
+  readonly #database: Database
+  readonly #maxAgeMs: number
+  readonly #timeoutMs: number
+  #last: Promise<DatabaseHealth> | undefined
+  #lastAt = 0
+
+  constructor(database: Database, limits: { maxAgeMs?: number; timeoutMs?: number } = {}) {
+    this.#database = database
+    this.#maxAgeMs = limits.maxAgeMs ?? 1_000
+    this.#timeoutMs = limits.timeoutMs ?? 2_000
+  }
+
+  /** What the database looked like at most a second ago; never rejects. */
+  check(): Promise<DatabaseHealth> {
+    const now = performance.now()
+    if (!this.#last || now - this.#lastAt >= this.#maxAgeMs) {
+      this.#lastAt = now
+      this.#last = this.#checkInTime()
+    }
+    return this.#last
+  }
+
+  /** The pool at this moment. */
+  pool(): PoolCounts {
+    return this.#database.counts()
+  }
+
+  async #checkInTime(): Promise<DatabaseHealth> {
+    const timeout = Promise.withResolvers<DatabaseHealth>()
+    const timer = setTimeout(() => timeout.resolve({ reachable: false, reason: 'timeout' }), this.#timeoutMs)
+    try {
+      return await Promise.race([this.#look(), timeout.promise])
+    } catch (error) {
+      return { reachable: false, reason: reasonOf(error) }
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #look(): Promise<DatabaseHealth> {
+    const { rows } = await this.#database.query<Server>(SERVER)
+    const { serverVersion, writable, hasSchema, hasQueueSchema } = rows[0] as Server
+    const schema = hasSchema ? await this.#version<string>(SCHEMA) : null
+    const queueSchema = hasQueueSchema ? await this.#version<number>(QUEUE_SCHEMA) : null
+    return { reachable: true, serverVersion, writable, schema, queueSchema }
+  }
+
+  async #version<T>(statement: { name: string; text: string }): Promise<T | null> {
+    const { rows } = await this.#database.query<{ version: T | null }>(statement)
+    return rows[0]?.version ?? null
+  }
+}
+
+/** A code that anybody may see: the health checks are open, and the driver's messages can name users and hosts. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Problem ? error.cause : error
+  return errorCode(cause) ?? (error instanceof Problem ? error.code : 'unknown')
+}

@@ -1,0 +1,59 @@
+import type { Database } from '../database.ts'
+import { errorCode } from '../database-errors.ts'
+import type { StoreObserver } from '../observer.ts'
+import type { QueueCatalog, QueueDefinition } from './catalog.ts'
+import { Coalescer } from './coalescer.ts'
+import { readDefinition } from './definition.ts'
+import { isMoved } from './table.ts'
+
+/** What the operations on queues work with. */
+export type QueueParts = { database: Database; observer: StoreObserver; catalog: QueueCatalog }
+
+// Measured: two batches keep both the database and the event loop busy; with more, batches only get smaller.
+const MAX_IN_FLIGHT = 2
+const MAX_WEIGHT = 500
+const ALONE_FROM = Number(process.env.ALONE ?? 50)
+
+/** A coalescer whose batches are statements: an error that a value may have caused makes each request run alone. */
+export function statementCoalescer<Request, Answer>(
+  run: (requests: Request[]) => Promise<Answer[]>,
+  weigh: (request: Request) => number,
+): Coalescer<Request, Answer> {
+  return new Coalescer({ run, weigh, maxWeight: MAX_WEIGHT, aloneFrom: ALONE_FROM, maxInFlight: MAX_IN_FLIGHT, isOwnFault: isDataError })
+}
+
+/** Runs `work` on a queue's table; once more where the queue is found to have moved to another table, or to be gone. */
+export async function onTable<T>(
+  catalog: QueueCatalog,
+  queue: string,
+  look: () => Promise<QueueDefinition | undefined>,
+  work: (definition: QueueDefinition | undefined) => Promise<T>,
+): Promise<T> {
+  const definition = await look()
+  try {
+    return await work(definition)
+  } catch (error) {
+    if (definition === undefined || !isMoved(error)) throw error
+    catalog.forget(queue)
+    return work(await look())
+  }
+}
+
+/**
+ * For a statement that found less than was asked for: the queue as it is now. `moved` where its items are in another table
+ * than was looked in; undefined where the queue is gone.
+ */
+export async function lookAgain(
+  parts: QueueParts,
+  definition: QueueDefinition,
+): Promise<{ current: QueueDefinition; moved: boolean } | undefined> {
+  const current = await readDefinition(parts.database, definition.name)
+  const moved = current?.tableName !== definition.tableName
+  if (moved) parts.catalog.forget(definition.name)
+  return current && { current, moved }
+}
+
+/** SQLSTATE classes 22 (data exception), 23 (constraint violation) and 54 (limit exceeded). */
+function isDataError(error: unknown): boolean {
+  return /^(22|23|54)/.test(errorCode(error) ?? '')
+}

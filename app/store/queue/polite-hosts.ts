@@ -1,0 +1,51 @@
+import { IS_RUNNING, isReady, isUnchanged, politeText, roomText } from './polite-text.ts'
+import { IS_READY, type Take } from './pop.ts'
+import { TableStatements } from './table.ts'
+
+// The $7 hosts that have been due for the longest, at the time $8 (microseconds since 1970; null: now), so that a second
+// look within one pop passes over the hosts that the first one served; of each its first items; and the first items without
+// a host. Everything that is locked elsewhere is passed over: concurrent pops share the hosts out.
+const ctes = (table: string) => `
+due AS MATERIALIZED (
+  SELECT h.host, h.ready_at, COALESCE(h.delay_seconds, $5::double precision) AS delay, room.most, room.is_limited
+  FROM storage.queue_host AS h ${roomText(table)}
+  WHERE h.queue = $1 AND h.due_at <= COALESCE('epoch'::timestamptz + $8::bigint * interval '1 microsecond', now())
+    AND h.ready_at <= now() AND room.most > 0 AND ${IS_RUNNING}
+  ORDER BY h.due_at
+  LIMIT $7
+  FOR UPDATE OF h SKIP LOCKED
+), heads AS MATERIALIZED (
+  SELECT due.host, due.delay, head.id, head.priority, head.created_on
+  FROM (SELECT * FROM due WHERE ${isUnchanged('due')}) AS due
+  CROSS JOIN LATERAL (
+    SELECT j.id, j.priority, j.created_on FROM ${table} AS j
+    WHERE j.name = $1 AND j.group_id = due.host COLLATE "default" AND ${isReady('j')}
+    ORDER BY j.priority DESC, j.created_on
+    LIMIT due.most
+    FOR UPDATE SKIP LOCKED
+  ) AS head
+), loose AS MATERIALIZED (
+  SELECT id, priority, created_on FROM ${table}
+  WHERE name = $1 AND ${IS_READY} AND group_id IS NULL AND ${IS_RUNNING}
+  ORDER BY priority DESC, created_on
+  LIMIT $3
+  FOR UPDATE SKIP LOCKED
+), given AS MATERIALIZED (
+  SELECT id, host, delay
+  FROM (
+    SELECT id, host, delay, priority, created_on FROM heads
+    UNION ALL
+    SELECT id, NULL, 0, priority, created_on FROM loose
+  ) AS found
+  ORDER BY priority DESC, created_on
+  LIMIT $3
+)`
+
+const text = (take: Take) => (table: string) => politeText(table, take, { ctes: ctes(table), looked: 'due' })
+
+/** The statements that go from the hosts to their items: for a queue whose head belongs to hosts that must wait. */
+export const POLITE_HOSTS: Record<Take, TableStatements> = {
+  lease: new TableStatements('queue_polite_hosts', text('lease')),
+  remove: new TableStatements('queue_polite_hosts_remove', text('remove')),
+  finish: new TableStatements('queue_polite_hosts_finish', text('finish')),
+}

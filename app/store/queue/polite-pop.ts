@@ -1,0 +1,158 @@
+import type { Session } from '../database.ts'
+import { lookAgain, onTable, type QueueParts } from './batches.ts'
+import type { QueueDefinition } from './definition.ts'
+import { sleepDueHosts } from './host-sleep.ts'
+import { POLITE_HOSTS } from './polite-hosts.ts'
+import { PoliteLanes } from './polite-lanes.ts'
+import { PoliteMemory } from './polite-memory.ts'
+import type { PoliteRow } from './polite-text.ts'
+import { politeWindow } from './polite-window.ts'
+import { type TakenRow, takeOf, toPopped } from './pop.ts'
+import { pausedProblem } from './pop-batches.ts'
+import type { Receipts } from './receipt.ts'
+import type { PoppedItem } from './types.ts'
+
+/** How a polite pop takes items; without `leaseSeconds` it removes them. Nothing is taken once `signal` is aborted. */
+export type PoliteOptions = { count: number; perHost: number; leaseSeconds: number | null; signal?: AbortSignal }
+
+/** `receipts` reads and writes receipts with the database's key. */
+export type PolitePopParts = QueueParts & { receipts: () => Promise<Receipts> }
+
+type Found = { rows: TakenRow[]; looked: number; hosts: number; at: number }
+
+const MAX_ROUNDS = 20
+const HOSTS_A_ROUND = 1_000
+const MAX_IN_FLIGHT = 4
+const SPARE_HOSTS = 16
+const MEMORIES_KEPT = 2_000
+
+/**
+ * Pops that spare hosts: at most `perHost` items of a host, none of one that is inside its delay, blocked, or at its most
+ * active items. First the head of the queue, in strict order; then the hosts that have been due for the longest.
+ */
+export class PolitePop {
+  readonly #parts: PolitePopParts
+  readonly #lanes: PoliteLanes<TakenRow[]>
+  readonly #memories = new Map<string, PoliteMemory>()
+
+  constructor(parts: PolitePopParts) {
+    this.#parts = parts
+    this.#lanes = new PoliteLanes<TakenRow[]>({
+      maxInFlight: MAX_IN_FLIGHT,
+      nothing: [],
+      isNothing: (rows) => rows.length === 0,
+    })
+  }
+
+  /** Takes up to `count` items. An unknown queue has none; a paused one is `queue_paused`. */
+  async pop(queue: string, options: PoliteOptions): Promise<PoppedItem[]> {
+    const { leaseSeconds } = options
+    const receipts = leaseSeconds === null ? undefined : await this.#parts.receipts()
+    const rows = await this.#lanes.run(queue, () => (options.signal?.aborted ? [] : this.#take(queue, options)))
+    this.#parts.observer.queueOperation('pop', rows.length)
+    if (leaseSeconds === null || receipts === undefined) return rows.map((row) => toPopped(row))
+    return rows.map((row) => toPopped(row, { queue, leaseSeconds, receipts }))
+  }
+
+  #take(queue: string, options: PoliteOptions): Promise<TakenRow[]> {
+    const { catalog } = this.#parts
+    return onTable(
+      catalog,
+      queue,
+      () => catalog.find(queue),
+      async (definition) => {
+        if (definition === undefined) return []
+        const rows = await this.#takeFrom(definition, options)
+        return rows.length > 0 ? rows : this.#takeAfterNothing(definition, options)
+      },
+    )
+  }
+
+  /** Nothing was found: there is nothing, or the queue is paused, or its items are elsewhere by now. */
+  async #takeAfterNothing(definition: QueueDefinition, options: PoliteOptions): Promise<TakenRow[]> {
+    const found = await lookAgain(this.#parts, definition)
+    if (found?.current.paused) throw pausedProblem(definition.name)
+    return found?.moved ? this.#takeFrom(found.current, options) : []
+  }
+
+  async #takeFrom(definition: QueueDefinition, options: PoliteOptions): Promise<TakenRow[]> {
+    const ahead = await this.#lookAhead(definition, options)
+    if (ahead !== undefined && (ahead.sawAll || ahead.rows.length >= options.count)) return ahead.rows
+    const rows = ahead?.rows ?? []
+    try {
+      await this.#lookAtHosts(definition, options, { rows, at: ahead?.at ?? null })
+    } catch (error) {
+      // What is taken already must reach the caller: without a lease it is nowhere else.
+      if (rows.length === 0) throw error
+      this.#parts.observer.backgroundError('polite pop', error)
+    }
+    return rows
+  }
+
+  async #lookAhead(
+    definition: QueueDefinition,
+    options: PoliteOptions,
+  ): Promise<(Found & { sawAll: boolean }) | undefined> {
+    const memory = this.#memory(definition.name)
+    const size = memory.windowSize(options.count)
+    if (size === 0) return undefined
+    const { take, values } = valuesOf(definition, options, options.count)
+    const { rows } = await this.#parts.database.query<PoliteRow>(politeWindow(take, size).for(definition), values)
+    const found = toFound(rows)
+    memory.note({ looked: found.looked, given: found.rows.length, count: options.count })
+    return { ...found, sawAll: found.looked < size }
+  }
+
+  /** Adds to `taken.rows` until there are enough, or all hosts that are due were looked at. */
+  async #lookAtHosts(
+    definition: QueueDefinition,
+    options: PoliteOptions,
+    taken: { rows: TakenRow[]; at: number | null },
+  ): Promise<void> {
+    const { database } = this.#parts
+    let at = taken.at
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      const missing = options.count - taken.rows.length
+      const limit = Math.max(Math.ceil(missing * 1.1) + SPARE_HOSTS, round === 0 ? 0 : HOSTS_A_ROUND)
+      const found = await lookAtSome(database, definition, options, { missing, limit, at })
+      at ??= found.at
+      taken.rows.push(...found.rows)
+      if (taken.rows.length >= options.count || found.hosts === found.looked) return
+      const slept = await sleepDueHosts(database, definition, limit)
+      if (slept === 0 || found.looked < limit) return
+    }
+  }
+
+  #memory(queue: string): PoliteMemory {
+    const known = this.#memories.get(queue)
+    if (known) return known
+    if (this.#memories.size >= MEMORIES_KEPT) this.#memories.clear()
+    const made = new PoliteMemory()
+    this.#memories.set(queue, made)
+    return made
+  }
+}
+
+async function lookAtSome(
+  session: Session,
+  definition: QueueDefinition,
+  options: PoliteOptions,
+  { missing, limit, at }: { missing: number; limit: number; at: number | null },
+): Promise<Found> {
+  const { take, values } = valuesOf(definition, options, missing)
+  const { rows } = await session.query<PoliteRow>(POLITE_HOSTS[take].for(definition), [...values, limit, at])
+  return toFound(rows)
+}
+
+function valuesOf(definition: QueueDefinition, options: PoliteOptions, count: number) {
+  const { take, seconds } = takeOf(definition, options.leaseSeconds)
+  const { delaySeconds, maxActive } = definition.politeness
+  return { take, values: [definition.name, seconds, count, options.perHost, delaySeconds, maxActive] }
+}
+
+function toFound(rows: PoliteRow[]): Found {
+  const items = rows.filter((row): row is PoliteRow & TakenRow => row.id !== null)
+  const hosts = new Set(items.map((row) => row.host))
+  hosts.delete(null)
+  return { rows: items, looked: rows[0]?.looked ?? 0, hosts: hosts.size, at: rows[0]?.at ?? 0 }
+}

@@ -1,0 +1,68 @@
+import { IS_READY, TAKE, type Take, type TakenRow } from './pop.ts'
+
+// Values of every statement of a polite pop: $1 queue, $2 the lease or how long a done id is kept, $3 most items,
+// $4 most items a host, $5 and $6 the queue's own delay and most active items.
+
+/**
+ * What a statement of a polite pop answers: one row an item, and one without an id where there is none. `looked`: how many
+ * items or hosts it looked at; `at`: when it began, in microseconds since 1970.
+ */
+export type PoliteRow = (TakenRow | { id: null }) & { host: string | null; looked: number; at: number }
+
+/** False while the queue is paused: part of each statement, so that a pause acts at once. */
+export const IS_RUNNING = 'NOT (SELECT paused FROM storage.queue WHERE name = $1)'
+
+/**
+ * How many items a host `h` may get, as a lateral table `room`: `most` (at most $4; 0 or less: none), and `is_limited` where
+ * leased items count.
+ */
+export function roomText(table: string): string {
+  return `
+  CROSS JOIN LATERAL (
+    SELECT own.max_active IS NOT NULL AS is_limited, CASE
+      WHEN own.max_active IS NULL THEN $4::integer
+      ELSE LEAST($4, own.max_active - (SELECT count(*) FROM (
+        SELECT FROM ${table} AS leased
+        WHERE leased.name = $1 AND leased.group_id = h.host COLLATE "default" AND leased.state = 'active'
+        LIMIT own.max_active) AS counted))
+      END AS most
+    FROM (SELECT COALESCE(h.max_active, $6::integer) AS max_active) AS own
+    OFFSET 0
+  ) AS room`
+}
+
+/**
+ * False for a locked host that was given items after this statement's snapshot: those are not among the leased items that
+ * the statement counted. Every polite pop moves ready_at of each host that it serves.
+ */
+export function isUnchanged(host: string): string {
+  return `(NOT ${host}.is_limited OR ${host}.ready_at = (
+    SELECT seen.ready_at FROM storage.queue_host AS seen WHERE seen.queue = $1 AND seen.host = ${host}.host))`
+}
+
+/** `IS_READY` of a row by its table's alias. */
+export function isReady(alias: string): string {
+  return IS_READY.replace(/\b(state|blocked|start_after|keep_until)\b/g, `${alias}.$1`)
+}
+
+// A pop of a sleeping host (a push passed it unseen) wakes it. "= ANY" beside the join: the planner takes the index.
+const MOVED = `
+  UPDATE storage.queue_host AS h SET
+    ready_at = clock_timestamp() + served.delay * served.items * interval '1 second',
+    pushed_at = CASE WHEN h.pushed_at = '-infinity' THEN now() ELSE h.pushed_at END
+  FROM (SELECT host, max(delay) AS delay, count(*) AS items FROM given WHERE host IS NOT NULL GROUP BY host) AS served
+  WHERE h.queue = $1 AND h.host = served.host AND h.host = ANY (ARRAY(SELECT host FROM given))`
+
+/**
+ * A whole statement: takes the items of the table expression `given` (id, host, delay; locked, like their hosts), and starts
+ * each host's delay. `ctes` are the table expressions that lead to `given`; `looked` is the one of them that is counted.
+ */
+export function politeText(table: string, take: Take, { ctes, looked }: { ctes: string; looked: string }): string {
+  return `WITH ${ctes}, moved AS (${MOVED}),
+picked AS MATERIALIZED (SELECT id, clock_timestamp() AS at FROM given),
+taken AS (${TAKE[take](table)})
+SELECT taken.id, taken.key, taken.data, taken.priority, taken.attempt, taken.started, given.host,
+  (SELECT count(*) FROM ${looked}) AS looked, (extract(epoch FROM now()) * 1000000)::bigint AS at
+FROM (VALUES (1)) AS always (one) LEFT JOIN (taken JOIN given ON given.id = taken.id) ON true
+ORDER BY taken.priority DESC, taken.created_on`
+}

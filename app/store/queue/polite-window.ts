@@ -1,0 +1,60 @@
+import { IS_RUNNING, isReady, isUnchanged, politeText, roomText } from './polite-text.ts'
+import { IS_READY, type Take } from './pop.ts'
+import { TableStatements } from './table.ts'
+
+// The first $7 items in pop order; of their hosts those that may be asked now, locked in the order of their first items;
+// of those hosts' items the first few each. Everything that is locked elsewhere is passed over.
+const ctes = (table: string, size: number) => `
+ahead AS MATERIALIZED (
+  SELECT id, group_id, row_number() OVER () AS n
+  FROM (
+    SELECT id, group_id FROM ${table} WHERE name = $1 AND ${IS_READY} AND ${IS_RUNNING}
+    ORDER BY priority DESC, created_on LIMIT ${size}
+  ) AS first
+), met AS MATERIALIZED (
+  SELECT group_id, min(n) AS n FROM ahead WHERE group_id IS NOT NULL GROUP BY group_id
+), held AS MATERIALIZED (
+  SELECT h.host, h.ready_at, COALESCE(h.delay_seconds, $5::double precision) AS delay, room.most, room.is_limited
+  FROM met JOIN storage.queue_host AS h
+    ON h.queue = $1 AND h.host = met.group_id AND h.host = ANY (ARRAY(SELECT group_id FROM met))
+  ${roomText(table)}
+  WHERE h.ready_at <= now() AND (h.blocked_until IS NULL OR h.blocked_until <= now()) AND room.most > 0
+  ORDER BY met.n
+  LIMIT $3
+  FOR UPDATE OF h SKIP LOCKED
+), chosen AS MATERIALIZED (
+  SELECT id, n, host, delay
+  FROM (
+    SELECT ahead.id, ahead.n, held.host, held.delay, held.most,
+      row_number() OVER (PARTITION BY ahead.group_id ORDER BY ahead.n) AS place
+    FROM ahead JOIN held ON held.host = ahead.group_id
+    WHERE ${isUnchanged('held')}
+  ) AS placed
+  WHERE place <= most
+  UNION ALL
+  SELECT id, n, NULL, 0 FROM ahead WHERE group_id IS NULL
+), given AS MATERIALIZED (
+  SELECT j.id, chosen.host, chosen.delay
+  FROM chosen JOIN ${table} AS j ON j.name = $1 AND j.id = chosen.id
+  WHERE ${isReady('j')}
+  ORDER BY chosen.n
+  LIMIT $3
+  FOR UPDATE OF j SKIP LOCKED
+)`
+
+const made = new Map<string, TableStatements>()
+
+/**
+ * The statement that takes from the head of the queue, in strict order, and looks at `size` items at most. The size is part
+ * of the text: with a parameter PostgreSQL expects a tenth of the queue, and plans the statement anew each time.
+ */
+export function politeWindow(take: Take, size: number): TableStatements {
+  const name = `queue_polite_${take}_${size}`
+  const known = made.get(name)
+  if (known) return known
+  const statements = new TableStatements(name, (table) =>
+    politeText(table, take, { ctes: ctes(table, size), looked: 'ahead' }),
+  )
+  made.set(name, statements)
+  return statements
+}

@@ -1,0 +1,74 @@
+import { Problem } from '../../errors.ts'
+import type { Database, Session, Statement } from '../database.ts'
+import type { QueueDefinition } from './definition.ts'
+import { LOCK_QUEUES } from './queue-lock.ts'
+import { tableOf } from './table.ts'
+
+const BATCH = 5_000
+
+const FIND_REFERRER: Statement = {
+  name: 'queue_referrer',
+  text: 'SELECT name FROM storage.queue WHERE dead_letter = $1 ORDER BY name LIMIT 1',
+}
+// A push ends with a key share lock on this row (the foreign key of its items): from here on pushes to the queue wait, and
+// then find that it is gone. Without the lock an item pushed after the check would be deleted unseen.
+const HOLD: Statement = { name: 'queue_hold', text: 'SELECT 1 FROM pgboss.queue WHERE name = $1 FOR UPDATE' }
+const DELETE_HOSTS: Statement = {
+  name: 'queue_delete_hosts',
+  text: `DELETE FROM storage.queue_host WHERE queue = $1 AND host = ANY (ARRAY(
+    SELECT host FROM storage.queue_host WHERE queue = $1 LIMIT ${BATCH}))`,
+}
+const DELETE: Statement = { name: 'queue_delete', text: 'DELETE FROM storage.queue WHERE name = $1' }
+const DELETE_IN_BOSS: Statement = { name: 'queue_delete_boss', text: 'SELECT pgboss.delete_queue($1)' }
+
+/** Deletes a queue and everything in it; see `QueueCatalog.delete`. A forced delete that is cut off can be repeated. */
+export async function deleteQueue(
+  database: Database,
+  definition: QueueDefinition,
+  options: { force: boolean },
+): Promise<void> {
+  await checkUnused(database, definition.name)
+  const checkEmpty = isEmpty(definition)
+  if (options.force) await inBatches(database, deleteItems(definition), definition.name)
+  else await requireEmpty(database, definition.name, checkEmpty)
+  await inBatches(database, DELETE_HOSTS, definition.name)
+  await database.transaction(async (session) => {
+    await session.query(LOCK_QUEUES)
+    await session.query(HOLD, [definition.name])
+    await checkUnused(session, definition.name)
+    if (!options.force) await requireEmpty(session, definition.name, checkEmpty)
+    await session.query(DELETE, [definition.name])
+    await session.query(DELETE_IN_BOSS, [definition.name])
+  })
+}
+
+function isEmpty(definition: QueueDefinition): Statement {
+  return { text: `SELECT EXISTS (SELECT 1 FROM ${tableOf(definition)} WHERE name = $1) AS used` }
+}
+
+function deleteItems(definition: QueueDefinition): Statement {
+  const table = tableOf(definition)
+  return {
+    text: `DELETE FROM ${table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM ${table} WHERE name = $1 LIMIT ${BATCH}))
+      AND name = $1`,
+  }
+}
+
+async function inBatches(database: Database, statement: Statement, name: string): Promise<void> {
+  for (;;) {
+    const { rowCount } = await database.query(statement, [name])
+    if (rowCount < BATCH) return
+  }
+}
+
+async function requireEmpty(session: Session, name: string, statement: Statement): Promise<void> {
+  const { rows } = await session.query<{ used: boolean }>(statement, [name])
+  if (!rows[0]?.used) return
+  throw new Problem('queue_not_empty', `The queue ${name} still holds items; purge them first, or delete by force.`)
+}
+
+async function checkUnused(session: Session, name: string): Promise<void> {
+  const { rows } = await session.query<{ name: string }>(FIND_REFERRER, [name])
+  if (rows[0] === undefined) return
+  throw new Problem('dead_letter_in_use', `The queue ${rows[0].name} sends its dead letters here; change that first.`)
+}

@@ -1,0 +1,200 @@
+/** Crawls sites through the storage service: a client of its HTTP interface and nothing else. */
+import { createHash } from 'node:crypto'
+import { createInterface } from 'node:readline/promises'
+import { Readable } from 'node:stream'
+import type { ReadableStream } from 'node:stream/web'
+import { parseArgs } from 'node:util'
+import { fetchPage, type Page, PageError } from './page.ts'
+import { Storage, StorageError } from './storage.ts'
+
+const HELP = `npm run crawl -- <start url>... [options]
+
+Stores every page of the start urls' hosts that can be reached from them. It may be killed at any time: started again
+with the same queue, it goes on. It does not read robots.txt: crawl what is yours.
+
+  --service URL            the storage service (http://127.0.0.1:8003); its token, if it wants one, is in TOKEN
+  --queue NAME             the queue of the urls to fetch (crawl)
+  --delay-seconds N        between two pages of a host (1)
+  --max-active N           pages of a host at a time (1)
+  --concurrency N          pages at a time in this process (4)
+  --lease-seconds N        until the pages of a crawler that died are fetched by another (60)
+  --older-than-seconds N   fetches those again, too, that were last crawled longer ago than this
+
+Exit codes: 0 everything is stored, 1 the service failed or refused, 2 wrong usage, 3 some pages could not be had.
+`
+const ATTEMPTS = 5
+const WAIT_SECONDS = 2
+const PROGRESS_MS = 2_000
+const LINKS_PER_PAGE = 10_000
+const ITEM_ID_BYTES = 512
+
+/** `receipt` settles this delivery of the url, and no other. */
+type Item = { payload: { url: string }; attempt: number; receipt: string }
+type Sizes = { waiting: number; delayed: number; leased: number; failed: number }
+type Options = ReturnType<typeof readOptions>
+
+class Crawler {
+  readonly #storage: Storage
+  readonly #options: Options
+  readonly #end = new AbortController()
+  readonly #pages = { fetched: 0, missing: 0, redirect: 0, skipped: 0, retried: 0 }
+
+  constructor(storage: Storage, options: Options) {
+    this.#storage = storage
+    this.#options = options
+  }
+
+  /** Makes the queue, and pushes what is not stored yet or was crawled too long ago. */
+  async prepare(): Promise<void> {
+    const { queue, delaySeconds, maxActive, starts, olderThanSeconds } = this.#options
+    const options = { retryLimit: ATTEMPTS, politeness: { delaySeconds, maxActive } }
+    await this.#storage.call('PUT', `/api/queues/${queue}`, options)
+    const lookup = { urls: starts }
+    await this.#push((await this.#storage.call<{ missing: string[] }>('POST', '/api/documents/lookup', lookup)).missing)
+    const crawledBefore = new Date(Date.now() - olderThanSeconds * 1_000).toISOString()
+    const hosts = new Set(olderThanSeconds < Infinity ? starts.map((url) => new URL(url).host) : [])
+    for (const host of hosts) await this.#pushStored({ host, crawledBefore })
+  }
+
+  /** Works until nothing is left. Answers how many pages could not be had. */
+  async run(): Promise<number> {
+    const progress = setInterval(() => this.#report().catch(() => undefined), PROGRESS_MS)
+    await Promise.all(Array.from({ length: this.#options.concurrency }, () => this.#work()))
+    clearInterval(progress)
+    return (await this.#report()).failed
+  }
+
+  async #work(): Promise<void> {
+    const { leaseSeconds } = this.#options
+    const pop = { count: 1, leaseSeconds, waitSeconds: WAIT_SECONDS, polite: { perHost: 1 } }
+    while (!this.#end.signal.aborted) {
+      const items = await this.#queue<Item>('pop', pop, this.#end.signal).catch(this.#unlessEnded)
+      if (items[0]) await this.#visit(items[0])
+      else if (isEmpty(await this.#sizes())) this.#end.abort()
+    }
+  }
+
+  readonly #unlessEnded = (error: unknown): [] => {
+    if (this.#end.signal.aborted) return []
+    throw error
+  }
+
+  async #visit({ payload: { url }, attempt, receipt }: Item): Promise<void> {
+    const { leaseSeconds } = this.#options
+    const extend = () => this.#queue('extend', { items: [{ receipt, leaseSeconds }] }).catch(() => undefined)
+    const extending = setInterval(extend, leaseSeconds * 400)
+    try {
+      const page = await fetchPage(url)
+      await this.#store(url, page)
+      await this.#queue('ack', { items: [{ receipt }] })
+      this.#pages[page.status] += 1
+    } catch (error) {
+      if (!(error instanceof PageError)) throw error
+      const delaySeconds = error.delaySeconds ?? 2 ** attempt
+      await this.#queue('nack', { items: [{ receipt, delaySeconds, reason: error.message }] })
+      this.#pages.retried += 1
+    } finally {
+      clearInterval(extending)
+    }
+  }
+
+  /** The page and its links in one request: either both are kept, or the page is fetched again. */
+  async #store(url: string, { status, metadata, links }: Page): Promise<void> {
+    const items = links.slice(0, LINKS_PER_PAGE).map(toItem)
+    const enqueue = items.length === 0 ? [] : [{ queue: this.#options.queue, unlessStored: true, items }]
+    const request = { documents: [{ url, status, metadata }], enqueue }
+    const { errors } = await this.#storage.call<{ errors: { error: string }[] }>('POST', '/api/documents', request)
+    if (errors[0]) throw new PageError(errors[0].error)
+  }
+
+  async #pushStored(filters: Record<string, string>): Promise<void> {
+    const { body } = await this.#storage.open('GET', `/api/documents/export?${new URLSearchParams(filters)}`)
+    const urls: string[] = []
+    for await (const line of createInterface({ input: Readable.fromWeb(body as ReadableStream) })) {
+      urls.push(JSON.parse(line).url)
+      if (urls.length === 1_000) await this.#push(urls.splice(0))
+    }
+    await this.#push(urls)
+  }
+
+  async #push(urls: string[]): Promise<void> {
+    if (urls.length > 0) await this.#queue('push', { items: urls.map(toItem) })
+  }
+
+  async #queue<T>(operation: string, request: object, signal?: AbortSignal): Promise<T[]> {
+    const body = { operation, queue: this.#options.queue, ...request }
+    return (await this.#storage.call<{ items: T[] }>('POST', '/api/queue', body, signal)).items
+  }
+
+  async #sizes(): Promise<Sizes> {
+    return (await this.#storage.call<{ sizes: Sizes }>('GET', `/api/queues/${this.#options.queue}`)).sizes
+  }
+
+  async #report(): Promise<Sizes> {
+    const sizes = await this.#sizes()
+    console.log(
+      Object.entries({ ...this.#pages, ...sizes })
+        .map(([name, count]) => `${name} ${count}`)
+        .join(', '),
+    )
+    return sizes
+  }
+}
+
+function isEmpty({ waiting, delayed, leased }: Sizes): boolean {
+  return waiting + delayed + leased === 0
+}
+
+/** The url is the id, so that the queue holds it once; one that is too long for an id is hashed. */
+function toItem(url: string): { id: string; payload: { url: string } } {
+  const id = url.length <= ITEM_ID_BYTES ? url : createHash('sha256').update(url).digest('hex')
+  return { id, payload: { url } }
+}
+
+function readOptions() {
+  const text = (value: string) => ({ type: 'string', default: value }) as const
+  const options = {
+    service: text('http://127.0.0.1:8003'),
+    queue: text('crawl'),
+    'delay-seconds': text('1'),
+    'max-active': text('1'),
+    concurrency: text('4'),
+    'lease-seconds': text('60'),
+    'older-than-seconds': text('Infinity'),
+    help: { type: 'boolean' },
+  } as const
+  const { values, positionals } = parseArgs({ options, allowPositionals: true })
+  return {
+    help: values.help,
+    starts: positionals.map((url) => new URL(url.split('#', 1).join()).href),
+    service: values.service,
+    queue: values.queue,
+    delaySeconds: toNumber(values['delay-seconds'], 0),
+    maxActive: toNumber(values['max-active'], 1),
+    concurrency: toNumber(values.concurrency, 1),
+    leaseSeconds: toNumber(values['lease-seconds'], 1),
+    olderThanSeconds: toNumber(values['older-than-seconds'], 0),
+  }
+}
+
+function toNumber(text: string, least: number): number {
+  if (Number(text) >= least && text.trim() !== '') return Number(text)
+  throw new TypeError(`"${text}" is not a number from ${least} up.`)
+}
+
+async function main(): Promise<number> {
+  const options = readOptions()
+  const isWrong = options.starts.length === 0
+  if (options.help || isWrong) console.log(HELP)
+  if (options.help || isWrong) return options.help ? 0 : 2
+  const crawler = new Crawler(new Storage(options.service, process.env.TOKEN), options)
+  await crawler.prepare()
+  return (await crawler.run()) > 0 ? 3 : 0
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  console.error((error as Error).message)
+  process.exit(error instanceof StorageError ? 1 : 2)
+}

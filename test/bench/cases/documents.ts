@@ -1,0 +1,120 @@
+import type { Bench } from '../bench.ts'
+import type { Case, Goal, Turn } from '../case.ts'
+import type { DocumentsSpec } from '../load/spec.ts'
+import { SIDES, type Side } from '../postgres.ts'
+
+const SINGLE = { connections: 32 }
+const HUNDRED = { connections: 8, batch: 100 }
+const THOUSAND = { connections: 8, batch: 1_000 }
+const STOCK = 200_000
+const STOCK_FOR_NEW = 50_000
+const IDS = 20_000
+
+type Shape = { connections: number; batch: number }
+
+function documents(shape: Shape, part: Pick<DocumentsSpec, 'first' | 'amount'> & Partial<DocumentsSpec>) {
+  const { first, amount } = part
+  return { kind: 'documents' as const, of: first + amount, scatter: false, crawl: 0, ...shape, ...part }
+}
+
+/** Each side writes the stock itself, so that it finds what it would have written. */
+async function stock(bench: Bench, amount: number): Promise<void> {
+  for (const side of SIDES) {
+    await bench.run(side, documents(THOUSAND, { first: bench.take(side, amount), amount }))
+  }
+}
+
+async function newTurn({ bench, side, amount }: Turn, shape: Shape) {
+  return bench.prepare(side, documents(shape, { first: bench.take(side, amount), amount }))
+}
+
+async function sameTurn(turn: Turn, shape: Shape) {
+  const { bench, side, amount } = turn
+  const of = bench.scale(STOCK)
+  return bench.prepare(side, documents(shape, { first: 0, amount: Math.min(amount, of), of }))
+}
+
+/** The crawl is newer in every turn; the order jumps all over the table. */
+async function newerTurn(turn: Turn, shape: Shape) {
+  const { bench, side, amount, round } = turn
+  const of = bench.scale(STOCK)
+  const part = { first: 0, amount: Math.min(amount, of), of, scatter: true, crawl: round + 10 }
+  return bench.prepare(side, documents(shape, part))
+}
+
+async function getTurn({ bench, side, amount }: Turn) {
+  const sql = 'SELECT id FROM public.documents ORDER BY content_hash, id LIMIT $1'
+  const rows = await bench.postgres.query<{ id: string }>(side, sql, [bench.scale(IDS)])
+  return bench.prepare(side, { kind: 'get', ...SINGLE, ids: rows.map(({ id }) => id), amount })
+}
+
+async function checkStored({ bench, side }: Turn): Promise<void> {
+  await expectDocuments(bench, side, bench.take(side, 0))
+}
+
+async function expectDocuments(bench: Bench, side: Side, wanted: number): Promise<void> {
+  const sql = 'SELECT count(*)::integer AS count FROM public.documents'
+  const [row] = await bench.postgres.query<{ count: number }>(side, sql)
+  if (row?.count !== wanted) throw new Error(`${side} holds ${row?.count} documents; ${wanted} were expected.`)
+}
+
+function rate(atLeast: number): Goal {
+  return { metric: 'rowsPerSecond', compare: 'ratio', atLeast, label: 'documents/s' }
+}
+
+function wal(atMost: number): Goal {
+  return { metric: 'walBytesPerRow', compare: 'ratio', atMost, label: 'WAL bytes/document' }
+}
+
+function writeCase(shape: Shape, more: Pick<Case, 'name' | 'title' | 'goals' | 'turn'>, stocked: number): Case {
+  return {
+    ...more,
+    against: 'raw upsert',
+    baseline: 'raw',
+    amount: 16_000,
+    granule: shape.batch * shape.connections,
+    setUp: (bench) => stock(bench, bench.scale(stocked)),
+    check: checkStored,
+  }
+}
+
+function newCase(shape: Shape, name: string, title: string): Case {
+  return writeCase(shape, { name, title, goals: [rate(0.95)], turn: (turn) => newTurn(turn, shape) }, STOCK_FOR_NEW)
+}
+
+/** Writing documents, new and known, and reading one. */
+export const DOCUMENT_CASES: Case[] = [
+  newCase(HUNDRED, 'documents-100', 'documents, 100 new'),
+  newCase(THOUSAND, 'documents-1000', 'documents, 1,000 new'),
+  writeCase(
+    HUNDRED,
+    {
+      name: 'documents-unchanged',
+      title: 'documents, 100 unchanged, same crawledAt',
+      goals: [rate(1.8), wal(0.05)],
+      turn: (turn) => sameTurn(turn, HUNDRED),
+    },
+    STOCK,
+  ),
+  writeCase(
+    HUNDRED,
+    {
+      name: 'documents-newer',
+      title: 'documents, 100 unchanged, newer crawledAt, random order',
+      goals: [rate(1.2), wal(0.3)],
+      turn: (turn) => newerTurn(turn, HUNDRED),
+    },
+    STOCK,
+  ),
+  {
+    name: 'get',
+    title: 'get by id, 32 connections',
+    against: 'raw SELECT',
+    baseline: 'raw',
+    goals: [rate(1)],
+    amount: 8_000,
+    granule: SINGLE.connections,
+    setUp: (bench) => stock(bench, bench.scale(STOCK)),
+    turn: getTurn,
+  },
+]
