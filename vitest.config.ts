@@ -7,7 +7,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/cluster/**', 'test/bench/**', 'test/image/**', '**/node_modules/**'],
+    exclude: ['test/cluster/**', 'test/image/**', '**/node_modules/**'],
     globalSetup: ['test/support/postgres.ts'],
     setupFiles: ['test/support/each-file.ts'],
     reporters: ['default', './test/support/closing-line.ts'],

@@ -17,7 +17,10 @@ import { requestId, watchRequests } from './plugins/requests.ts'
 import { holdRoutesToRules } from './plugins/route-rules.ts'
 import { shedLoad } from './plugins/shedding.ts'
 import { validateEnvelopes } from './plugins/validation.ts'
+import { documentRoutes } from './routes/documents.ts'
 import { healthRoutes } from './routes/health.ts'
+import { queueRoutes } from './routes/queue.ts'
+import { queuesRoutes } from './routes/queues.ts'
 import type { App } from './schemas/app.ts'
 import type { Stores } from './stores.ts'
 
@@ -60,6 +63,9 @@ export async function buildInterface(config: Config, stores: Stores, parts: AppP
 
   await describeApi(app)
   await app.register(healthRoutes)
+  await app.register(documentRoutes(stores.documents))
+  await app.register(queueRoutes(stores.queues))
+  await app.register(queuesRoutes(stores.queueControl))
   return app
 }
 

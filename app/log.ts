@@ -1,5 +1,6 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
 import type { LogLevel } from './config-variables.ts'
+import { Problem } from './errors.ts'
 
 /** An error as it is logged. */
 type LoggedError = { type: string; message: string; code?: string; stack?: string; cause?: LoggedError }
@@ -26,17 +27,22 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
 
 /**
  * Own fields of an error are left out: those of a driver or HTTP client can hold addresses with passwords, headers or
- * rows of the database.
+ * rows of the database. A problem is a known state of something else, whose stack tells nothing.
  */
-export function loggedError(error: unknown, depth = 0): LoggedError {
+export function loggedError(error: unknown): LoggedError {
+  return describe(error, 0, !(error instanceof Problem))
+}
+
+function describe(error: unknown, depth: number, withStack: boolean): LoggedError {
   if (!(error instanceof Error)) return { type: typeof error, message: withoutPasswords(String(error)) }
   const { code } = error as NodeJS.ErrnoException
+  const { stack, cause } = error
   return {
     type: error.name,
     message: withoutPasswords(error.message),
     ...(typeof code === 'string' ? { code } : {}),
-    ...(error.stack === undefined ? {} : { stack: withoutPasswords(error.stack) }),
-    ...(error.cause !== undefined && depth < MAX_CAUSES ? { cause: loggedError(error.cause, depth + 1) } : {}),
+    ...(withStack && stack !== undefined ? { stack: withoutPasswords(stack) } : {}),
+    ...(cause !== undefined && depth < MAX_CAUSES ? { cause: describe(cause, depth + 1, withStack) } : {}),
   }
 }
 

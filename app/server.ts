@@ -59,7 +59,7 @@ export async function buildApp(config: Config, stores: Stores, parts: Partial<Ap
     sinceLastQueryMs: () => metrics.sinceLastQueryMs(),
     log,
   })
-  const authenticator = parts.authenticator ?? createAuthenticator(config.auth, log)
+  const authenticator = parts.authenticator ?? (await createAuthenticator(config.auth, log))
   const eventLoop = parts.eventLoop ?? new EventLoopDelay()
   return await buildInterface(config, stores, {
     log,
@@ -94,7 +94,7 @@ class RunningService implements Service {
     this.#log = log
     this.#onForcedStop = onForcedStop
     this.#stores = createStores(config, new ServiceObserver(this.#metrics, log))
-    this.#background = new Background({ start: async () => {}, stop: async () => {} }, log)
+    this.#background = new Background(this.#stores.background)
     this.#readiness = new Readiness({
       health: this.#stores.health,
       lifecycle: this.#lifecycle,
@@ -102,7 +102,10 @@ class RunningService implements Service {
       sinceLastQueryMs: () => this.#metrics.sinceLastQueryMs(),
       log,
     })
-    this.#metrics.watch({ pool: () => this.#stores.database.counts(), queueSizes: () => [] })
+    this.#metrics.watch({
+      pool: () => this.#stores.database.counts(),
+      queueSizes: () => this.#stores.queueSizes.current(),
+    })
   }
 
   get app(): App {

@@ -1,14 +1,64 @@
+import type { BackgroundWork } from './background.ts'
 import type { Config } from './config.ts'
+import { LIMITS } from './contract.ts'
 import { Database } from './store/database.ts'
+import { DocumentStore } from './store/documents/document-store.ts'
 import { HealthStore } from './store/health.ts'
 import type { StoreObserver } from './store/observer.ts'
+import { QueueCatalog } from './store/queue/catalog.ts'
+import { HostHousekeeping } from './store/queue/host-housekeeping.ts'
+import { QueueHosts } from './store/queue/hosts.ts'
+import { QueueListener } from './store/queue/listener.ts'
+import { PolitePop } from './store/queue/polite-pop.ts'
+import { QueueItems } from './store/queue/queue-items.ts'
+import { QueueStore } from './store/queue/queue-store.ts'
+import { SizeSnapshot } from './store/queue/size-snapshot.ts'
+import { SizeCounter } from './store/queue/sizes.ts'
+import { Waiters } from './store/queue/waiters.ts'
 
 /** Everything that reaches the database. */
-export type Stores = { database: Database; health: HealthStore }
+export type Stores = {
+  database: Database
+  health: HealthStore
+  documents: DocumentStore
+  queues: QueueStore
+  queueControl: { catalog: QueueCatalog; sizes: SizeCounter; items: QueueItems; hosts: QueueHosts }
+  queueSizes: SizeSnapshot
+  /** What goes on beside the requests. */
+  background: BackgroundWork[]
+}
 
 /** Makes the stores; none of them connects before it is used. */
 export function createStores(config: Config, observer: StoreObserver): Stores {
   const { url, maxPoolSize, acquireTimeoutMs, statementTimeoutMs } = config.database
   const database = new Database({ url, maxPoolSize, acquireTimeoutMs, statementTimeoutMs }, observer)
-  return { database, health: new HealthStore(database) }
+  const catalog = new QueueCatalog(database)
+  const parts = { database, observer, catalog }
+  const limits = { ...config.limits, jsonDepth: LIMITS.jsonDepth }
+  const waiters = new Waiters(parts)
+  const wake = (queue: string) => waiters.wake(queue)
+  const polite = new PolitePop({ ...parts, receipts: () => queues.receipts() })
+  const queues = new QueueStore({ ...parts, limits, waiters, polite })
+  const queueSizes = new SizeSnapshot(parts)
+  const listener = new QueueListener({
+    url: config.database.directUrl ?? url,
+    observer,
+    onQueue: wake,
+    onListening: () => waiters.wakeAll(),
+  })
+  const waiting = { start: () => {}, stop: () => waiters.stop() }
+  return {
+    database,
+    health: new HealthStore(database),
+    documents: new DocumentStore({ database, limits, queues: { catalog, limits, observer, wake } }),
+    queues,
+    queueControl: {
+      catalog,
+      sizes: new SizeCounter(database),
+      items: new QueueItems({ ...parts, onAvailable: wake }),
+      hosts: new QueueHosts(database, catalog, wake),
+    },
+    queueSizes,
+    background: [queues, queueSizes, new HostHousekeeping(parts), listener, waiting],
+  }
 }

@@ -97,7 +97,7 @@ describe('the house', () => {
     const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { dependencies: object }
     const packages = sources
       .flatMap((source) => source.imports)
-      .filter((name) => !/^(node:|app\/|operator\/|migrations\/|cdk8s\/)/.test(name))
+      .filter((name) => !/^(node:|app\/|operator\/|migrations\/|cdk8s\/|package\.json$)/.test(name))
     const names = new Set(
       packages.map((name) =>
         name

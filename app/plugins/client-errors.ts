@@ -1,6 +1,6 @@
+import { randomUUIDv7 } from 'node:crypto'
 import { type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import { v7 as uuidv7 } from 'uuid'
 import { Problem } from '../errors.ts'
 import { PROBLEM_MEDIA_TYPE, problemDocument } from '../schemas/problem.ts'
 
@@ -32,7 +32,7 @@ function toProblem(error: ParserError): Problem {
 }
 
 function rawAnswer(problem: Problem): string {
-  const requestId = uuidv7()
+  const requestId = randomUUIDv7()
   const body = JSON.stringify(problemDocument(problem, requestId))
   const head = [
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,

@@ -1,6 +1,6 @@
+import { randomUUIDv7 } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { v7 as uuidv7 } from 'uuid'
 import { Problem } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import type { App } from '../schemas/app.ts'
@@ -13,7 +13,7 @@ const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
 /** The caller's X-Request-Id where it is 1 to 128 visible ASCII characters, otherwise a new UUIDv7. */
 export function requestId(request: IncomingMessage): string {
   const given = request.headers['x-request-id']
-  return typeof given === 'string' && REQUEST_ID.test(given) ? given : uuidv7()
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUIDv7()
 }
 
 export type RequestWatch = { inFlight: InFlight; metrics: Metrics; isStopping: () => boolean }

@@ -22,7 +22,7 @@ with the same queue, it goes on. It does not read robots.txt: crawl what is your
 
 Exit codes: 0 everything is stored, 1 the service failed or refused, 2 wrong usage, 3 some pages could not be had.
 `
-const ATTEMPTS = 5
+const RETRIES = 5
 const WAIT_SECONDS = 2
 const PROGRESS_MS = 2_000
 const LINKS_PER_PAGE = 10_000
@@ -47,13 +47,13 @@ class Crawler {
   /** Makes the queue, and pushes what is not stored yet or was crawled too long ago. */
   async prepare(): Promise<void> {
     const { queue, delaySeconds, maxActive, starts, olderThanSeconds } = this.#options
-    const options = { retryLimit: ATTEMPTS, politeness: { delaySeconds, maxActive } }
+    const options = { retryLimit: RETRIES, politeness: { delaySeconds, maxActive } }
     await this.#storage.call('PUT', `/api/queues/${queue}`, options)
     const lookup = { urls: starts }
     await this.#push((await this.#storage.call<{ missing: string[] }>('POST', '/api/documents/lookup', lookup)).missing)
+    if (olderThanSeconds === Infinity) return
     const crawledBefore = new Date(Date.now() - olderThanSeconds * 1_000).toISOString()
-    const hosts = new Set(olderThanSeconds < Infinity ? starts.map((url) => new URL(url).host) : [])
-    for (const host of hosts) await this.#pushStored({ host, crawledBefore })
+    for (const host of new Set(starts.map((url) => new URL(url).host))) await this.#pushStored({ host, crawledBefore })
   }
 
   /** Works until nothing is left. Answers how many pages could not be had. */

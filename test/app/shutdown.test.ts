@@ -12,7 +12,7 @@ import { Lifecycle } from '../../app/plugins/lifecycle.ts'
 import type { App } from '../../app/schemas/app.ts'
 import { startService } from '../../app/server.ts'
 import { buildTestApp, capturingLogger } from '../support/app.ts'
-import { createTestDatabase } from '../support/database.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { atEndOfFile } from '../support/end-of-file.ts'
 import { eventually } from '../support/eventually.ts'
 
@@ -141,6 +141,32 @@ describe('the service', () => {
     expect(lines.map((line) => JSON.parse(line).message)).toContain('stopped')
   })
 
+  test('loses nothing that it accepted: a write that waits for the database is answered, a long poll ends early', async () => {
+    const database = await createTestDatabase()
+    const service = await startService(loadConfig({ ...ENV, DATABASE_URL: database.url, LOG_LEVEL: 'off' }))
+    const post = async (path: string, body: object) => {
+      const headers = { 'content-type': 'application/json' }
+      return fetch(`${service.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+    }
+    const locked = database.query(
+      'DO $$ BEGIN LOCK TABLE public.documents IN ACCESS EXCLUSIVE MODE; PERFORM pg_sleep(3); END $$',
+    )
+    await eventually(async () => expect(await locksOf(database, true)).toBe(1))
+    const written = post('/api/documents', { documents: [{ url: 'https://example.com/' }] })
+    await eventually(async () => expect(await locksOf(database, false)).toBe(1))
+    const startedAt = performance.now()
+    const accepted = once(service.app.server, 'request')
+    const polled = post('/api/queue', { operation: 'pop', queue: 'frontier', waitSeconds: 20 })
+    await accepted
+    const stopped = service.stop()
+    expect(await (await polled).json()).toEqual({ success: true, items: [] })
+    expect(performance.now() - startedAt).toBeLessThan(10_000)
+    const answer = await written
+    expect([answer.status, answer.headers.get('connection')]).toEqual([200, 'close'])
+    await Promise.all([stopped, locked])
+    expect(await database.query('SELECT url FROM public.documents')).toEqual([{ url: 'https://example.com/' }])
+  })
+
   test('stops once, however often it is told to', async () => {
     const service = await startService(loadConfig({ ...ENV, LOG_LEVEL: 'off' }))
     await Promise.all([service.stop(), service.stop()])
@@ -154,6 +180,16 @@ describe('the service', () => {
     await expect(startService(loadConfig({ ...ENV, LOG_LEVEL: 'off', PORT: port }))).rejects.toThrow('EADDRINUSE')
   })
 })
+
+/** How many sessions hold, or wait for, the lock on the table of documents. */
+async function locksOf(database: TestDatabase, granted: boolean): Promise<number> {
+  const rows = await database.query(
+    `SELECT FROM pg_locks WHERE relation = 'public.documents'::regclass AND granted = $1
+     AND mode ${granted ? '=' : '<>'} 'AccessExclusiveLock'`,
+    [granted],
+  )
+  return rows.length
+}
 
 /** The program as the image runs it. */
 class Program {

@@ -17,6 +17,8 @@ export type BenchOptions = {
   quick: boolean
   /** The raw server stands in for the service. */
   noise: boolean
+  /** The service runs from its sources. */
+  sources: boolean
   /** Where CPU profiles of the servers go, undefined for none. */
   profileFolder: string | undefined
   log: (line: string) => void
@@ -101,9 +103,10 @@ export class Bench {
     this.#servers.set('ours', await this.#start('ours', [program], {}))
   }
 
-  /** The bundle, as in the image; the sources where their names and lines are wanted in a profile. */
+  /** The bundle, as in the image, unless told otherwise. */
   #serviceProgram(): string {
-    if (this.options.profileFolder !== undefined) return join(ROOT, 'app', 'main.ts')
+    if (process.env.SVC) return process.env.SVC
+    if (this.options.sources) return join(ROOT, 'app', 'main.ts')
     const folder = join(this.postgres.folder, 'service')
     const program = join(folder, 'app', 'main.js')
     if (existsSync(program)) return program

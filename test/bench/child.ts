@@ -25,7 +25,7 @@ export class Server {
 
   static async start(options: ServerOptions): Promise<Server> {
     const port = await freePort()
-    const output = openSync(options.logFile, 'a')
+    const output = openSync(options.logFile, 'w')
     const child = spawn(process.execPath, options.args, {
       env: { PATH: process.env.PATH ?? '', ...options.env, PORT: String(port) },
       stdio: ['ignore', output, output],

@@ -33,9 +33,9 @@ function runOptions(line: CommandLine, subject: Case): RunOptions {
 
 /** The failure of one case is told and keeps no other from its turn. */
 async function measure(line: CommandLine, subjects: Case[]): Promise<Measured> {
-  const { quick, noise, profileFolder } = line
+  const { quick, noise, sources, profileFolder } = line
   const postgres = await BenchPostgres.start({ profile: profileFolder !== undefined, log })
-  const bench = new Bench(postgres, { quick, noise, profileFolder, log })
+  const bench = new Bench(postgres, { quick, noise, sources, profileFolder, log })
   const measured: Measured = { reports: [], failed: [] }
   try {
     for (const subject of subjects) {

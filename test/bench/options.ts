@@ -6,6 +6,7 @@ export type CommandLine = {
   list: boolean
   quick: boolean
   noise: boolean
+  sources: boolean
   cases: string[]
   rounds: number | undefined
   seconds: number | undefined
@@ -23,8 +24,10 @@ Measures the service against plain baselines on a PostgreSQL of its own. Nothing
   --seconds S       length of one side's turn in a round, default 3
   --quick           a tenth of the data, 1 round, 1 second: shows that everything works, not how fast
   --noise           the baseline against itself: how far from 1 a ratio comes by chance
+  --sources         runs the service from app/ instead of from the bundle that the image has
   --json FILE       every measure of every round, as JSON
-  --profile FOLDER  CPU profiles of the servers into the folder, and the costliest statements of each turn
+  --profile FOLDER  CPU profiles of the servers into the folder, and the costliest statements of each turn;
+                    runs the service from app/, so that the profiles name its files and lines
   --list            the names of the cases
   --help            this text
 
@@ -40,6 +43,7 @@ export function readCommandLine(args: string[]): CommandLine {
       seconds: { type: 'string' },
       quick: { type: 'boolean', default: false },
       noise: { type: 'boolean', default: false },
+      sources: { type: 'boolean', default: false },
       json: { type: 'string' },
       profile: { type: 'string' },
       list: { type: 'boolean', default: false },
@@ -51,6 +55,7 @@ export function readCommandLine(args: string[]): CommandLine {
     list: values.list,
     quick: values.quick,
     noise: values.noise,
+    sources: values.sources || values.profile !== undefined,
     cases: values.case,
     rounds: positive('--rounds', values.rounds, Number.isInteger),
     seconds: positive('--seconds', values.seconds, Number.isFinite),

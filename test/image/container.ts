@@ -76,7 +76,8 @@ export class Container {
 }
 
 async function configOf(image: string): Promise<ImageConfig> {
-  return JSON.parse(await run('buildah', ['inspect', '--type', 'image', '--format', '{{json .OCIv1.Config}}', image]))
+  const inspected = JSON.parse(await run('buildah', ['inspect', '--type', 'image', image]))
+  return inspected.OCIv1.config
 }
 
 type Spec = {

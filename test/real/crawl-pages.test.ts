@@ -66,11 +66,11 @@ describe('what a site may answer', () => {
     expect(crawler.output).toContain('retried 1')
   }, 60_000)
 
-  test('a page that cannot be had is given up after five times, kept in the queue, and told by the exit code', async () => {
+  test('a page that cannot be had is tried five times more, kept in the queue, and told by the exit code', async () => {
     const broken = await startSite(() => ({ status: 500, headers: { 'retry-after': '0.1' } }))
     const crawler = crawl(broken.url('/'), '--queue', 'broken')
     expect(await crawler.exitCode(), crawler.output).toBe(3)
-    expect(broken.visits.length).toBe(5)
+    expect(broken.visits.length).toBe(6)
   }, 60_000)
 
   test.each([

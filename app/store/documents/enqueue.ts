@@ -45,9 +45,10 @@ export class Enqueue {
     for (const { queue } of this.#entries) this.#definitions.set(queue, await this.#parts.catalog.ensure(queue))
   }
 
-  /** Forgets where the queues are, for another try after one was found to have moved. */
-  forget(): void {
+  /** The same anew, for another try after a queue was found to have moved. */
+  async findAgain(): Promise<void> {
     for (const { queue } of this.#entries) this.#parts.catalog.forget(queue)
+    await this.prepare()
   }
 
   /** Pushes the valid items within the session. */

@@ -1,5 +1,6 @@
 import type { Session, Statement } from '../database.ts'
-import type { ExportRow } from './export-line.ts'
+import { DOCUMENT_COLUMNS, type DocumentRow } from './document-json.ts'
+import { withBytesBefore } from './page-weight.ts'
 
 /** What to export; times are UTC texts. `after` is the id that the last line of an earlier export had. */
 export type ExportQuery = {
@@ -47,7 +48,7 @@ export class ExportPages {
   }
 
   /** The next page, at most 1,000 documents or about 1 MiB of metadata; empty at the end. */
-  async next(): Promise<ExportRow[]> {
+  async next(): Promise<DocumentRow[]> {
     for (;;) {
       const end = this.#filters.length === 0 ? undefined : await this.#windowEnd()
       const rows = await this.#read(end)
@@ -56,11 +57,11 @@ export class ExportPages {
     }
   }
 
-  async #read(end: string | undefined): Promise<ExportRow[]> {
+  async #read(end: string | undefined): Promise<DocumentRow[]> {
     const conditions = [...this.#start(), ...this.#filters]
     if (end !== undefined) conditions.push({ sql: 'id <= ?::uuid', value: end })
     const values = conditions.map(({ value }) => value)
-    return (await this.#session.query<ExportRow>(pageStatement(conditions), values)).rows
+    return (await this.#session.query<DocumentRow>(pageStatement(conditions), values)).rows
   }
 
   /** The id that ends the next window, undefined where fewer documents are left. */
@@ -75,26 +76,13 @@ export class ExportPages {
   }
 }
 
-// A document's weight is the length of its metadata as text: a large value is compressed or stored elsewhere, and its size
-// in the row says nothing. Small ones, nearly all, are not rendered for it. Filters are planned anew each time, with their
-// values: a plan for any value could walk through all documents of a large host.
+// Filters are planned anew each time, with their values: a plan for any value could walk through all of a large host.
 function pageStatement(conditions: Condition[]): Statement {
-  const text = `
-    SELECT id, url, host, status, content_type, size, metadata::text AS metadata,
-      ${jsonTime('crawled_at')}, ${jsonTime('last_modified')}, ${jsonTime('created_at')}, ${jsonTime('updated_at')}
-    FROM (
-      SELECT *, sum(weight) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - weight AS bytes_before
-      FROM (
-        SELECT *, CASE WHEN pg_column_size(metadata) > 1000 OR pg_column_compression(metadata) IS NOT NULL
-          THEN octet_length(metadata::text) ELSE pg_column_size(metadata) END AS weight
-        FROM public.documents ${where(conditions)} ORDER BY id LIMIT ${PAGE_ROWS}
-      ) AS page
-    ) AS weighed
-    WHERE bytes_before < ${PAGE_BYTES}
-    ORDER BY id`
-  return conditions.every(({ sql }) => sql.startsWith('id '))
-    ? { name: `documents_export_${conditions.length}`, text }
-    : { text }
+  const source = `SELECT * FROM public.documents ${where(conditions)} ORDER BY id LIMIT ${PAGE_ROWS}`
+  const text = `SELECT ${DOCUMENT_COLUMNS} FROM ${withBytesBefore(source, 'id')}
+    WHERE bytes_before < ${PAGE_BYTES} ORDER BY documents.id`
+  const hasFilters = conditions.some(({ sql }) => !sql.startsWith('id '))
+  return hasFilters ? { text } : { name: `documents_export_${conditions.length}`, text }
 }
 
 function windowStatement(conditions: Condition[]): Statement {
@@ -105,9 +93,4 @@ function windowStatement(conditions: Condition[]): Statement {
 function where(conditions: Condition[]): string {
   const parts = conditions.map(({ sql }, index) => sql.replace('?', `$${index + 1}`))
   return parts.length === 0 ? '' : `WHERE ${parts.join(' AND ')}`
-}
-
-/** Costs PostgreSQL a third of what to_char() does, and does not depend on the session's settings. */
-function jsonTime(column: string): string {
-  return `to_json(${column} AT TIME ZONE 'UTC')::text AS ${column}`
 }

@@ -41,37 +41,42 @@ export class ImportRun {
   }
 
   async run(): Promise<ImportOutcome> {
-    const { gone, stopping } = this.#request
-    const signal = AbortSignal.any([gone, stopping])
-    let ending: Problem | undefined
-    try {
-      await this.#readAll(signal)
-      if (stopping.aborted) ending = new Problem('stopping', 'The service is stopping.')
-    } catch (error) {
-      ending = toSourceProblem(error)
-    }
+    const ending = await this.#readAll()
     // The lines that came whole are written, however the rest was cut off.
-    if (!gone.aborted) await this.#dispatch()
+    if (!this.#isGone) await this.#dispatch()
     await Promise.all(this.#inFlight.values())
     return this.#outcome(this.#failure ?? ending)
   }
 
-  async #readAll(signal: AbortSignal): Promise<void> {
-    for await (const piece of readPieces(this.#request.source, signal, IDLE_MS)) {
-      // Nothing came for a while: what there is does not wait for more.
-      if (piece.length === 0) await this.#dispatch()
-      await this.#takeAll(this.#splitter.push(piece), signal)
-      if (this.#failure !== undefined) return
-    }
-    if (!signal.aborted) await this.#takeAll(this.#splitter.end(), signal)
+  get #isGone(): boolean {
+    const { signal, stopping } = this.#request
+    return signal.aborted && !stopping.aborted
   }
 
-  async #takeAll(lines: Line[], signal: AbortSignal): Promise<void> {
+  /** Takes the lines until they end or something ends them; answers what. */
+  async #readAll(): Promise<Problem | undefined> {
+    const { source, signal, stopping } = this.#request
+    try {
+      for await (const piece of readPieces(source, signal, IDLE_MS)) await this.#takePiece(piece)
+      if (source.readableEnded) await this.#takeAll(this.#splitter.end())
+    } catch (error) {
+      return toSourceProblem(error)
+    }
+    if (source.readableEnded || !stopping.aborted) return undefined
+    return new Problem('stopping', 'The service is stopping.')
+  }
+
+  async #takePiece(piece: Buffer): Promise<void> {
+    // Nothing came for a while: what there is does not wait for more.
+    if (piece.length === 0) await this.#dispatch()
+    await this.#takeAll(this.#splitter.push(piece))
+  }
+
+  async #takeAll(lines: Line[]): Promise<void> {
     for (const line of lines) {
+      if (this.#failure !== undefined) return
       this.#take(line)
-      if (!this.#chunk.isFull) continue
-      await this.#dispatch()
-      if (this.#failure !== undefined || signal.aborted) return
+      if (this.#chunk.isFull) await this.#dispatch()
     }
   }
 

@@ -26,9 +26,9 @@ export type ImportParts = {
 export type ImportRequest = {
   /** Lines of JSON, decompressed. */
   source: Readable
-  /** Aborts when nobody wants the outcome any more: nothing more is read, what is being written is written. */
-  gone: AbortSignal
-  /** Aborts when the service stops: what was read is written, and the import ends with the error `stopping`. */
+  /** Ends the reading: the caller is gone, or the service stops. What is being written is written. */
+  signal: AbortSignal
+  /** Whether it is the service that stops: then all lines that were read are written, and the outcome says so. */
   stopping: AbortSignal
   /** Called for the first 1,000 lines that are wrong. */
   onError: (error: LineError) => void

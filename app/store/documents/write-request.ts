@@ -88,11 +88,14 @@ async function writeAtomically(database: Database, request: WriteRequest, checke
   try {
     return await run(together)
   } catch (error) {
-    if (isMoved(error)) {
-      request.enqueue?.forget()
-      await request.enqueue?.prepare()
-    } else if (!isDataError(error)) throw error
+    if (!isMoved(error) && !isDataError(error)) throw error
+  }
+  await request.enqueue?.findAgain()
+  try {
     return await run(withSavepoints)
+  } catch (error) {
+    if (!isDataError(error)) throw error
+    throw new Problem('unprocessable', 'The database does not accept one of the items to enqueue.', { cause: error })
   }
 }
 

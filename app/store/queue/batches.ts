@@ -10,7 +10,7 @@ import { isMoved } from './table.ts'
 export type QueueParts = { database: Database; observer: StoreObserver; catalog: QueueCatalog }
 
 // Measured: two batches keep both the database and the event loop busy; with more, batches only get smaller.
-const MAX_IN_FLIGHT = 2
+const MAX_IN_FLIGHT = Number(process.env.INFLIGHT ?? 2)
 const MAX_WEIGHT = 500
 const ALONE_FROM = Number(process.env.ALONE ?? 50)
 
@@ -19,7 +19,14 @@ export function statementCoalescer<Request, Answer>(
   run: (requests: Request[]) => Promise<Answer[]>,
   weigh: (request: Request) => number,
 ): Coalescer<Request, Answer> {
-  return new Coalescer({ run, weigh, maxWeight: MAX_WEIGHT, aloneFrom: ALONE_FROM, maxInFlight: MAX_IN_FLIGHT, isOwnFault: isDataError })
+  return new Coalescer({
+    run,
+    weigh,
+    maxWeight: MAX_WEIGHT,
+    aloneFrom: ALONE_FROM,
+    maxInFlight: MAX_IN_FLIGHT,
+    isOwnFault: isDataError,
+  })
 }
 
 /** Runs `work` on a queue's table; once more where the queue is found to have moved to another table, or to be gone. */

@@ -6,48 +6,38 @@ import { TableStatements } from './table.ts'
 // asleep, and does not wake it. From then on pushes wake it. `next` is its earliest delayed item.
 const ASLEEP_UNTIL = `CASE
     WHEN has_leased THEN LEAST(next, now() + interval '1 second')
-    WHEN pushed_at > '-infinity' THEN LEAST(next, now() + interval '10 seconds')
+    WHEN found.pushed_at > '-infinity' THEN LEAST(next, now() + interval '10 seconds')
     ELSE COALESCE(next, 'infinity')
   END`
 
-// A host that changed since the snapshot is left alone: its items may not be among those that were looked for.
-const sleepText = (chosen: string) => (table: string) =>
-  `
-WITH looked AS MATERIALIZED (${chosen}), idle AS MATERIALIZED (
-  SELECT h.host, h.pushed_at
-  FROM looked JOIN storage.queue_host AS h ON h.queue = $1 AND h.host = looked.host AND h.pushed_at = looked.pushed_at
-    AND h.host = ANY (ARRAY(SELECT host FROM looked))
-  WHERE h.due_at <= now() AND NOT EXISTS (
-    SELECT FROM ${table} AS j WHERE j.name = $1 AND j.group_id = h.host COLLATE "default"
-      AND j.state < 'active' AND NOT j.blocked AND j.start_after <= now())
-  FOR UPDATE OF h SKIP LOCKED
-), until AS MATERIALIZED (
-  SELECT host, ${ASLEEP_UNTIL} AS asleep_until
-  FROM idle CROSS JOIN LATERAL (
-    SELECT (
-      SELECT min(j.start_after) FROM ${table} AS j
-      WHERE j.name = $1 AND j.group_id = idle.host COLLATE "default" AND j.state < 'active' AND NOT j.blocked
-    ) AS next, EXISTS (
-      SELECT FROM ${table} AS j WHERE j.name = $1 AND j.group_id = idle.host COLLATE "default" AND j.state = 'active'
-    ) AS has_leased
-  ) AS items
+// Scalar subqueries and no joins with the items: each is one descent of an index, whatever the planner believes about a
+// table that was never analyzed. A host that changed after the snapshot is left alone, like its items that were not seen.
+const sleepText = (chosen: string) => (table: string) => {
+  const items = (host: string) => `${table} AS j WHERE j.name = $1 AND j.group_id = ${host} COLLATE "default"`
+  const waiting = `j.state < 'active' AND NOT j.blocked`
+  return `
+WITH looked AS MATERIALIZED (
+  SELECT h.host, h.pushed_at, h.due_at FROM storage.queue_host AS h WHERE h.queue = $1 AND ${chosen}
+  LIMIT $2 FOR UPDATE SKIP LOCKED
+), idle AS MATERIALIZED (
+  SELECT host, pushed_at FROM looked
+  WHERE due_at <= now()
+    AND pushed_at = (SELECT s.pushed_at FROM storage.queue_host AS s WHERE s.queue = $1 AND s.host = looked.host)
+    AND (SELECT true FROM ${items('looked.host')} AND ${waiting} AND j.start_after <= now() LIMIT 1) IS NULL
+), found AS MATERIALIZED (
+  SELECT host, pushed_at, (SELECT min(j.start_after) FROM ${items('idle.host')} AND ${waiting}) AS next,
+    (SELECT true FROM ${items('idle.host')} AND j.state = 'active' LIMIT 1) IS NOT NULL AS has_leased
+  FROM idle
 ), slept AS (
-  UPDATE storage.queue_host AS h SET pushed_at = '-infinity', asleep_until = until.asleep_until
-  FROM until WHERE h.queue = $1 AND h.host = until.host AND h.host = ANY (ARRAY(SELECT host FROM until))
+  UPDATE storage.queue_host AS h SET pushed_at = '-infinity', asleep_until = ${ASLEEP_UNTIL}
+  FROM found WHERE h.queue = $1 AND h.host = found.host AND h.host = ANY (ARRAY(SELECT host FROM found))
   RETURNING h.host
 )
 SELECT (SELECT count(*) FROM slept) AS slept, max(host) AS last, count(*) AS looked FROM looked`
+}
 
-const SLEEP_DUE = new TableStatements(
-  'queue_host_sleep',
-  sleepText(`
-  SELECT host, pushed_at FROM storage.queue_host WHERE queue = $1 AND due_at <= now() ORDER BY due_at LIMIT $2`),
-)
-const SLEEP_AFTER = new TableStatements(
-  'queue_host_sleep_after',
-  sleepText(`
-  SELECT host, pushed_at FROM storage.queue_host WHERE queue = $1 AND host > $3 ORDER BY host LIMIT $2`),
-)
+const SLEEP_DUE = new TableStatements('queue_host_sleep', sleepText('h.due_at <= now() ORDER BY h.due_at'))
+const SLEEP_AFTER = new TableStatements('queue_host_sleep_after', sleepText('h.host > $3 ORDER BY h.host'))
 
 /**
  * Puts those of the `limit` longest due hosts to sleep that have no item to give out, so that pops need not look at them

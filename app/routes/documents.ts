@@ -1,0 +1,193 @@
+import type { FastifyReply } from 'fastify'
+import Type from 'typebox'
+import { LIMITS } from '../contract.ts'
+import { Problem } from '../errors.ts'
+import type { App } from '../schemas/app.ts'
+import {
+  DeleteDocuments,
+  DeletedDocuments,
+  Document,
+  DocumentPage,
+  DocumentParams,
+  FoundDocuments,
+  ListDocuments,
+  LookupDocuments,
+  PatchDocument,
+  PostDocuments,
+  PostedDocuments,
+} from '../schemas/documents.ts'
+import { checkOptionalTime, isItemError, isObject } from '../store/check.ts'
+import { isKnown } from '../store/documents/conditions.ts'
+import { FIELDS, type Field } from '../store/documents/document-json.ts'
+import type { DocumentStore } from '../store/documents/document-store.ts'
+import type { FoundDocument } from '../store/documents/get.ts'
+import type { ListRequest } from '../store/documents/list.ts'
+import { noSuchDocument } from '../store/documents/lock.ts'
+import type { Lookup } from '../store/documents/lookup.ts'
+
+const JSON_TYPE = 'application/json; charset=utf-8'
+// RFC 7240: preferences are separated by commas, their parameters by semicolons.
+const STRICT = /(?:^|,)\s*handling\s*=\s*"?strict"?\s*(?:[,;]|$)/i
+const READ = { access: 'Read' } as const
+const WRITE = { access: 'Write' } as const
+const tags = ['documents']
+
+/** The documents, but for import and export. */
+export function documentRoutes(documents: DocumentStore): (app: App) => void {
+  return (app) => {
+    writeRoutes(app, documents)
+    readRoutes(app, documents)
+    singleRoutes(app, documents)
+  }
+}
+
+function writeRoutes(app: App, documents: DocumentStore): void {
+  const post = {
+    summary: 'Store documents, and push items in the same transaction',
+    description: 'Each document is judged alone; with `Prefer: handling=strict` all are stored or none (422).',
+    operationId: 'postDocuments',
+    tags,
+    body: PostDocuments,
+    response: { 200: PostedDocuments },
+  }
+  app.post('/api/documents', { config: WRITE, schema: post }, async (request, reply) => {
+    const { body } = request
+    request.rows = body.documents.length
+    checkEnqueue(body)
+    const strict = STRICT.test(String(request.headers.prefer ?? ''))
+    if (strict) reply.header('preference-applied', 'handling=strict')
+    return documents.write(body.documents, { strict, enqueue: body.enqueue })
+  })
+
+  const remove = {
+    summary: 'Delete several documents',
+    operationId: 'deleteDocuments',
+    tags,
+    body: DeleteDocuments,
+    response: { 200: DeletedDocuments },
+  }
+  app.post('/api/documents/delete', { config: WRITE, schema: remove }, async (request) => {
+    request.rows = request.body.ids.length
+    return { deleted: await documents.deleteMany(request.body.ids) }
+  })
+}
+
+function readRoutes(app: App, documents: DocumentStore): void {
+  const lookup = {
+    summary: 'Find documents by id or by url',
+    operationId: 'lookUpDocuments',
+    tags,
+    body: LookupDocuments,
+    response: { 200: FoundDocuments },
+  }
+  app.post('/api/documents/lookup', { config: READ, schema: lookup }, async (request, reply) => {
+    const wanted = toLookup(request.body)
+    request.rows = 'ids' in wanted ? wanted.ids.length : wanted.urls.length
+    return sendJson(reply, await documents.lookUp(wanted))
+  })
+
+  const list = {
+    summary: 'List documents, last changed first',
+    operationId: 'listDocuments',
+    tags,
+    querystring: ListDocuments,
+    response: { 200: DocumentPage },
+  }
+  app.get('/api/documents', { config: READ, schema: list }, async (request, reply) =>
+    sendJson(reply, await documents.list(toListRequest(request.query))),
+  )
+}
+
+function singleRoutes(app: App, documents: DocumentStore): void {
+  const path = '/api/documents/:id'
+  const params = DocumentParams
+
+  const get = {
+    summary: 'Read a document',
+    operationId: 'getDocument',
+    tags,
+    params,
+    response: { 200: Document, 304: Type.Null({ description: 'The caller has it already.' }) },
+  }
+  app.get(path, { config: READ, schema: get }, async (request, reply) => {
+    const found = (await documents.get(request.params.id)) ?? noSuchDocument()
+    if (!isKnown(request.headers['if-none-match'], found.tag)) return sendDocument(reply, found)
+    return reply.code(304).header('etag', found.tag).send(null)
+  })
+
+  const patch = {
+    summary: 'Change status and metadata of a document by a merge patch (RFC 7396)',
+    description: '`If-Match` is honoured (412). The id and url never change (422).',
+    operationId: 'patchDocument',
+    tags,
+    params,
+    body: PatchDocument,
+    response: { 200: Document },
+  }
+  app.patch(path, { config: WRITE, schema: patch }, async (request, reply) => {
+    if (!isObject(request.body)) throw new Problem('invalid_request', 'A merge patch must be an object.')
+    return sendDocument(reply, await documents.patch(request.params.id, request.body, request.headers['if-match']))
+  })
+
+  const remove = {
+    summary: 'Delete a document',
+    description: '`If-Match` is honoured (412).',
+    operationId: 'deleteDocument',
+    tags,
+    params,
+    response: { 204: Type.Null({ description: 'Deleted' }) },
+  }
+  app.delete(path, { config: WRITE, schema: remove }, async (request, reply) => {
+    await documents.delete(request.params.id, request.headers['if-match'])
+    return reply.code(204).send(null)
+  })
+}
+
+/** Answers a text that is JSON already. */
+function sendJson(reply: FastifyReply, json: string): FastifyReply {
+  return reply.type(JSON_TYPE).send(json)
+}
+
+function sendDocument(reply: FastifyReply, { json, tag }: FoundDocument): FastifyReply {
+  return sendJson(reply.header('etag', tag), json)
+}
+
+function checkEnqueue({ enqueue = [] }: PostDocuments): void {
+  const count = enqueue.reduce((total, { items }) => total + items.length, 0)
+  if (count <= LIMITS.itemsPerRequest) return
+  const detail = `'enqueue' has ${count} items; at most ${LIMITS.itemsPerRequest} are allowed.`
+  throw new Problem('invalid_request', detail, { errors: [{ pointer: '/enqueue', code: 'invalid_value', detail }] })
+}
+
+function toLookup({ ids, urls }: { ids?: string[]; urls?: string[] }): Lookup {
+  if (ids !== undefined && urls === undefined) return { ids }
+  if (urls !== undefined && ids === undefined) return { urls }
+  throw new Problem('invalid_request', "A look-up has either 'ids' or 'urls'.")
+}
+
+function toListRequest(query: ListDocuments): ListRequest {
+  const { updatedAfter, updatedBefore, fields, limit = LIMITS.listDefault, ...rest } = query
+  return {
+    ...rest,
+    limit,
+    updatedAfter: toTime('updatedAfter', updatedAfter),
+    updatedBefore: toTime('updatedBefore', updatedBefore),
+    fields: fields === undefined ? undefined : toFields(fields),
+  }
+}
+
+function toTime(name: string, value: string | undefined): string | undefined {
+  const time = checkOptionalTime(value, name)
+  if (isItemError(time)) throw new Problem('invalid_query', time.message)
+  return time ?? undefined
+}
+
+function toFields(list: string): Field[] {
+  const names = list.split(',').map((name) => name.trim())
+  const unknown = names.find((name) => !(FIELDS as readonly string[]).includes(name))
+  if (unknown === undefined) return FIELDS.filter((field) => names.includes(field))
+  throw new Problem(
+    'invalid_query',
+    `'fields' may name ${FIELDS.join(', ')}; ${JSON.stringify(unknown)} is none of them.`,
+  )
+}

@@ -1,0 +1,187 @@
+import type { App } from '../schemas/app.ts'
+import * as schemas from '../schemas/queues.ts'
+import type { QueueCatalog, QueueDefinition, QueueOptions } from '../store/queue/catalog.ts'
+import type { QueueHosts } from '../store/queue/hosts.ts'
+import type { QueueItems } from '../store/queue/queue-items.ts'
+import type { SizeCounter } from '../store/queue/sizes.ts'
+
+/** What the control of queues works with. */
+export type QueueControl = { catalog: QueueCatalog; sizes: SizeCounter; items: QueueItems; hosts: QueueHosts }
+
+const READ = { access: 'Read' } as const
+const ADMIN = { access: 'Admin' } as const
+const tags = ['queues']
+const NO_CONTENT = { 204: schemas.Nothing }
+
+/** `/api/queues`: options, sizes, pause, items and hosts of queues. */
+export function queuesRoutes(control: QueueControl): (app: App) => void {
+  return (app) => {
+    listRoutes(app, control)
+    changeRoutes(app, control)
+    pauseRoutes(app, control)
+    itemRoutes(app, control)
+    hostRoutes(app, control)
+  }
+}
+
+function listRoutes(app: App, { catalog, sizes }: QueueControl): void {
+  const list = { summary: 'All queues', operationId: 'listQueues', tags, response: { 200: schemas.QueueList } }
+  app.get('/api/queues', { config: READ, schema: list }, async () => ({ queues: (await catalog.list()).map(toQueue) }))
+
+  const get = {
+    summary: 'One queue, with its options, sizes and the age of its oldest ready item',
+    operationId: 'getQueue',
+    tags,
+    params: schemas.QueuePath,
+    response: { 200: schemas.QueueState },
+  }
+  app.get('/api/queues/:queue', { config: READ, schema: get }, async ({ params }) => {
+    catalog.forget(params.queue)
+    const definition = await catalog.get(params.queue)
+    return { ...toQueue(definition), ...(await sizes.count(definition)) }
+  })
+}
+
+function changeRoutes(app: App, { catalog }: QueueControl): void {
+  const put = {
+    summary: 'Makes a queue, or replaces its options',
+    operationId: 'putQueue',
+    tags,
+    params: schemas.QueuePath,
+    body: schemas.QueueOptions,
+    response: { 200: schemas.Queue, 201: schemas.Queue },
+  }
+  app.put('/api/queues/:queue', { config: ADMIN, schema: put }, async ({ params, body }, reply) => {
+    const { created, definition } = await catalog.put(params.queue, toOptions(body))
+    return reply.code(created ? 201 : 200).send(toQueue(definition))
+  })
+
+  const remove = {
+    summary: 'Deletes a queue that is empty, or by force with all its items',
+    operationId: 'deleteQueue',
+    tags,
+    params: schemas.QueuePath,
+    querystring: schemas.DeleteQuery,
+    response: NO_CONTENT,
+  }
+  app.delete('/api/queues/:queue', { config: ADMIN, schema: remove }, async ({ params, query }, reply) => {
+    await catalog.delete(params.queue, { force: query.force ?? false })
+    return reply.code(204).send(null)
+  })
+}
+
+function pauseRoutes(app: App, { catalog }: QueueControl): void {
+  for (const [action, paused] of [['pause', true] as const, ['resume', false] as const]) {
+    const schema = {
+      summary: paused
+        ? 'Stops all pops of a queue; pushes and settling go on'
+        : 'Lets a paused queue give items out again',
+      operationId: `${action}Queue`,
+      tags,
+      params: schemas.QueuePath,
+      response: { 200: schemas.Queue },
+    }
+    app.post(`/api/queues/:queue/${action}`, { config: ADMIN, schema }, async ({ params }) =>
+      toQueue(await catalog.setPaused(params.queue, paused)),
+    )
+  }
+}
+
+function itemRoutes(app: App, { items }: QueueControl): void {
+  const browse = {
+    summary: 'The items of one state, without taking any',
+    description: 'Waiting ones in pop order, delayed and leased ones by when that ends, the others by when they ended.',
+    operationId: 'browseItems',
+    tags,
+    params: schemas.QueuePath,
+    querystring: schemas.BrowseQuery,
+    response: { 200: schemas.ItemPage },
+  }
+  app.get('/api/queues/:queue/items', { config: READ, schema: browse }, async (request) => {
+    const { state = 'waiting', limit = 100, cursor } = request.query
+    const page = await items.browse(request.params.queue, { state, limit, cursor })
+    request.rows = page.items.length
+    return page
+  })
+
+  const purge = {
+    summary: 'Deletes the items of one state that are there now',
+    operationId: 'purgeItems',
+    tags,
+    params: schemas.QueuePath,
+    querystring: schemas.PurgeQuery,
+    response: { 200: schemas.Purged },
+  }
+  app.delete('/api/queues/:queue/items', { config: ADMIN, schema: purge }, async (request, reply) => {
+    const { state = 'waiting' } = request.query
+    const purged = await items.purge(request.params.queue, { state, signal: reply.waitSignal() })
+    request.rows = purged
+    return { purged }
+  })
+  redriveRoute(app, items)
+}
+
+function redriveRoute(app: App, items: QueueItems): void {
+  const redrive = {
+    summary: "Brings a queue's dead letters back into it, oldest first",
+    operationId: 'redriveItems',
+    tags,
+    params: schemas.QueuePath,
+    body: schemas.RedriveRequest,
+    response: { 200: schemas.Redriven },
+  }
+  // The body may be left out altogether.
+  const preValidation = async (request: { body?: unknown }) => {
+    request.body ??= {}
+  }
+  app.post('/api/queues/:queue/redrive', { config: ADMIN, schema: redrive, preValidation }, async (request, reply) => {
+    const options = { limit: request.body.limit, signal: reply.waitSignal() }
+    const redriven = await items.redrive(request.params.queue, options)
+    request.rows = redriven
+    return { redriven }
+  })
+}
+
+function hostRoutes(app: App, { hosts }: QueueControl): void {
+  const path = '/api/queues/:queue/hosts/:host'
+  const params = schemas.HostPath
+  const get = {
+    summary: "A host's own politeness",
+    operationId: 'getHost',
+    tags,
+    params,
+    response: { 200: schemas.Host },
+  }
+  app.get(path, { config: READ, schema: get }, ({ params: { queue, host } }) => hosts.get(queue, host))
+
+  const put = {
+    summary: "Replaces a host's own politeness",
+    operationId: 'putHost',
+    tags,
+    params,
+    body: schemas.HostSettings,
+    response: { 200: schemas.Host },
+  }
+  app.put(path, { config: ADMIN, schema: put }, ({ params: { queue, host }, body }) => hosts.put(queue, host, body))
+
+  const reset = {
+    summary: "Makes the queue's politeness hold for a host",
+    operationId: 'resetHost',
+    tags,
+    params,
+    response: NO_CONTENT,
+  }
+  app.delete(path, { config: ADMIN, schema: reset }, async ({ params: { queue, host } }, reply) => {
+    await hosts.reset(queue, host)
+    return reply.code(204).send(null)
+  })
+}
+
+function toQueue({ tableName: _, ...queue }: QueueDefinition): Omit<QueueDefinition, 'tableName'> {
+  return queue
+}
+
+function toOptions({ politeness, ...options }: schemas.QueueOptions): Partial<QueueOptions> {
+  const { delaySeconds = 0, maxActive = null } = politeness ?? {}
+  return { ...options, politeness: { delaySeconds, maxActive } }
+}

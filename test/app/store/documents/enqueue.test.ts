@@ -1,0 +1,121 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { at, createTestStore, uuid } from './test-store.ts'
+
+const { write, woken, database, test: db } = await createTestStore()
+
+const QUEUE = 'frontier'
+const PAGE = 'https://a.example/'
+
+beforeEach(async () => {
+  await db.query('TRUNCATE public.documents, pgboss.job_common')
+  woken.length = 0
+})
+
+async function queued(queue = QUEUE): Promise<string[]> {
+  const rows = await db.query<{ external_id: string }>(
+    'SELECT external_id FROM public.queue_items WHERE queue_name = $1 ORDER BY external_id',
+    [queue],
+  )
+  return rows.map((row) => row.external_id)
+}
+
+function link(url: string) {
+  return { id: url, payload: { url } }
+}
+
+describe('items of a request', () => {
+  test('are pushed with its documents, and the queue is woken', async () => {
+    const items = [link('https://a.example/1'), link('https://a.example/2')]
+    const outcome = await write([{ url: PAGE }], { enqueue: [{ queue: QUEUE, items }] })
+    expect(outcome).toMatchObject({ stored: 1, enqueued: { created: 2, duplicate: 0, stored: 0, invalid: 0 } })
+    expect(await queued()).toEqual(['https://a.example/1', 'https://a.example/2'])
+    expect(woken).toEqual([QUEUE])
+  })
+
+  test('are counted once each: invalid, else stored, else duplicate, else created', async () => {
+    await write([{ url: 'https://a.example/old' }], {
+      enqueue: [{ queue: QUEUE, items: [link('https://a.example/1')] }],
+    })
+    const items = [
+      link('https://a.example/1'),
+      link('https://a.example/old'),
+      link(PAGE),
+      link('https://a.example/2'),
+      link('https://a.example/2'),
+      { id: 'no url' },
+      { id: '', payload: {} },
+      { ...link('https://a.example/old'), priority: 'high' },
+    ]
+    const outcome = await write([{ url: PAGE }], { enqueue: [{ queue: QUEUE, unlessStored: true, items }] })
+    expect(outcome.enqueued).toEqual({ invalid: 2, stored: 2, duplicate: 2, created: 2 })
+    expect(await queued()).toEqual(['https://a.example/1', 'https://a.example/2', 'no url'])
+  })
+
+  test('of stored documents are pushed without unlessStored', async () => {
+    const outcome = await write([{ url: PAGE }], { enqueue: [{ queue: QUEUE, items: [link(PAGE)] }] })
+    expect(outcome.enqueued.created).toBe(1)
+  })
+
+  test('go to several queues, those of the same one together', async () => {
+    const enqueue = [
+      { queue: 'b', items: [link('https://a.example/1')] },
+      { queue: 'a', items: [link('https://a.example/1')] },
+      { queue: 'b', items: [link('https://a.example/1'), link('https://a.example/2')] },
+    ]
+    expect((await write([{ url: PAGE }], { enqueue })).enqueued).toMatchObject({ created: 3, duplicate: 1 })
+    expect(await queued('a')).toHaveLength(1)
+    expect(await queued('b')).toHaveLength(2)
+  })
+
+  test('commit beside bad documents and bad items', async () => {
+    const enqueue = [{ queue: QUEUE, items: [7, link('https://a.example/1')] }]
+    expect(await write([{ url: PAGE }, { url: 'bad' }], { enqueue })).toMatchObject({
+      stored: 1,
+      failed: 1,
+      enqueued: { created: 1, invalid: 1 },
+    })
+  })
+
+  test('are not pushed, and no document is stored, where a strict request has a bad item', async () => {
+    const enqueue = [
+      { queue: QUEUE, items: [link('https://a.example/1')] },
+      { queue: QUEUE, items: [link('https://a.example/2'), { priority: 1.5 }] },
+    ]
+    await expect(write([{ url: PAGE }], { strict: true, enqueue })).rejects.toMatchObject({
+      code: 'strict_failed',
+      options: { errors: [{ pointer: '/enqueue/1/items/1', code: 'invalid_number' }] },
+    })
+    expect(await queued()).toEqual([])
+    expect(await db.query('SELECT FROM public.documents')).toEqual([])
+    expect(woken).toEqual([])
+  })
+
+  test('see documents that fail as not stored', async () => {
+    await write([{ id: uuid(1), url: PAGE, metadata: { crawledAt: at(1) } }])
+    const enqueue = [{ queue: QUEUE, unlessStored: true, items: [link('https://other.example/')] }]
+    const outcome = await write([{ id: uuid(1), url: 'https://other.example/' }], { enqueue })
+    expect(outcome).toMatchObject({ failed: 1, enqueued: { created: 1, stored: 0 } })
+  })
+})
+
+test('documents are not stored where their items cannot be pushed', async () => {
+  await database.query({
+    text: 'ALTER TABLE pgboss.job_common ADD CONSTRAINT no_poison CHECK (priority <> 666) NOT VALID',
+  })
+  try {
+    const enqueue = [{ queue: QUEUE, items: [{ priority: 666 }] }]
+    await expect(write([{ url: PAGE }], { enqueue })).rejects.toMatchObject({ code: 'unprocessable' })
+    expect(await db.query('SELECT FROM public.documents')).toEqual([])
+  } finally {
+    await database.query({ text: 'ALTER TABLE pgboss.job_common DROP CONSTRAINT no_poison' })
+  }
+})
+
+test('a queue that was deleted behind the cache is found again', async () => {
+  await write([{ url: PAGE }], { enqueue: [{ queue: 'gone', items: [{}] }] })
+  await db.query(`DELETE FROM pgboss.job_common WHERE name = 'gone'`)
+  await db.query(`DELETE FROM storage.queue WHERE name = 'gone'`)
+  await db.query(`SELECT pgboss.delete_queue('gone')`)
+  const outcome = await write([{ url: PAGE }], { enqueue: [{ queue: 'gone', items: [link('https://a.example/1')] }] })
+  expect(outcome.enqueued.created).toBe(1)
+})

@@ -1,0 +1,52 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { eventually } from '../../support/eventually.ts'
+
+const MOUNT = '/sys/fs/cgroup'
+
+/** Makes the group `name` at the top of every hierarchy of the machine, so that the kubelet finds it. */
+export async function makeControlGroups(name: string): Promise<void> {
+  for (const hierarchy of await hierarchies()) {
+    const group = join(hierarchy, name)
+    await mkdir(group, { recursive: true })
+    await inherit(hierarchy, group)
+  }
+}
+
+/** Removes the group and all below it; its processes have to be gone. */
+export async function removeControlGroups(name: string): Promise<void> {
+  for (const hierarchy of await hierarchies()) {
+    const group = join(hierarchy, name)
+    // The kernel lets go of a group a moment after its last process.
+    if (existsSync(group)) await eventually(() => removeTree(group), { timeoutMs: 5_000 })
+  }
+}
+
+/** Version 1 has a mount for each controller, version 2 one for all. */
+async function hierarchies(): Promise<string[]> {
+  if (existsSync(join(MOUNT, 'cgroup.controllers'))) return [MOUNT]
+  const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' '))
+  return mounts.filter(([, , type]) => type === 'cgroup').map(([, path]) => path as string)
+}
+
+/** A new group may use nothing until it is told what. */
+async function inherit(parent: string, group: string): Promise<void> {
+  for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+    if (existsSync(join(group, 'cgroup.controllers')) || !existsSync(join(group, file))) continue
+    await writeFile(join(group, file), await readFile(join(parent, file), 'utf8'))
+  }
+  const controllers = join(parent, 'cgroup.controllers')
+  if (!existsSync(controllers)) return
+  const all = (await readFile(controllers, 'utf8')).trim().split(' ').filter((name) => name !== '')
+  for (const controller of all) {
+    for (const level of [parent, group]) await writeFile(join(level, 'cgroup.subtree_control'), `+${controller}`)
+  }
+}
+
+async function removeTree(group: string): Promise<void> {
+  for (const entry of await readdir(group, { withFileTypes: true })) {
+    if (entry.isDirectory()) await removeTree(join(group, entry.name))
+  }
+  await rmdir(group)
+}

@@ -1,0 +1,3 @@
+module sonoma-storage/test/cluster/parts/pause
+
+go 1.24
