@@ -1,5 +1,7 @@
-# The service and the migration runner in one image: the base, Node and bundled files, nothing else.
+# Two images. The service and the migration runner: the base, Node and bundled files, nothing else; this one is the default.
+# `postgres`: PostgreSQL 17 with all its programs, and the same bundles.
 # Build:  docker build -t sonoma-storage .     (or: buildah bud -t sonoma-storage .)
+#         docker build --target postgres -t sonoma-storage-postgres .
 # Run:    docker run --read-only -p 8003:8003 -e DATABASE_URL=postgres://... -e AUTH=token -e AUTH_TOKENS_FILE=... sonoma-storage
 # Migrate first:  docker run --rm -e DATABASE_URL=... sonoma-storage /srv/migrations/main.js up
 
@@ -19,7 +21,28 @@ RUN npm run bundle \
  && find migrations -name '*.sql' -exec cp --parents {} dist/ \; \
  && cp -L "$(node -p "require.resolve('node-linux-' + process.arch + '/bin/node')")" /usr/local/bin/node-runtime
 
-FROM ${BASE}
+FROM ${BASE} AS postgres
+# The number of the user is fixed before the package makes one of its own; a cluster made by the package would be in the image.
+RUN groupadd --gid 65532 postgres \
+ && useradd --uid 65532 --gid 65532 --home-dir /var/lib/postgresql --no-create-home postgres \
+ && apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql-common \
+ && sed -i 's/^#*create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql-17 zstd \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/log/apt /var/log/dpkg.log
+COPY --from=build /usr/local/bin/node-runtime /usr/local/bin/node
+COPY --from=build /src/dist /srv
+# The volume is mounted at /var/lib/postgresql/data, with the data in a folder below it that only the user may enter;
+# /var/run/postgresql, /tmp and /dev/shm are volumes too, because the root is read-only.
+ENV PATH=/usr/lib/postgresql/17/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PGDATA=/var/lib/postgresql/data/pgdata LANG=C.UTF-8 NODE_ENV=production
+USER 65532:65532
+EXPOSE 5432
+# SIGTERM would wait for every client to go.
+STOPSIGNAL SIGINT
+CMD ["postgres", "-c", "listen_addresses=*"]
+
+FROM ${BASE} AS service
 COPY --from=build /usr/local/bin/node-runtime /usr/local/bin/node
 COPY --from=build /src/dist /srv
 ENV NODE_ENV=production HOST=0.0.0.0

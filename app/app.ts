@@ -18,7 +18,9 @@ import { holdRoutesToRules } from './plugins/route-rules.ts'
 import { shedLoad } from './plugins/shedding.ts'
 import { validateEnvelopes } from './plugins/validation.ts'
 import { documentRoutes } from './routes/documents.ts'
+import { exportRoutes } from './routes/export.ts'
 import { healthRoutes } from './routes/health.ts'
+import { importRoutes } from './routes/import.ts'
 import { queueRoutes } from './routes/queue.ts'
 import { queuesRoutes } from './routes/queues.ts'
 import type { App } from './schemas/app.ts'
@@ -64,6 +66,8 @@ export async function buildInterface(config: Config, stores: Stores, parts: AppP
   await describeApi(app)
   await app.register(healthRoutes)
   await app.register(documentRoutes(stores.documents))
+  await app.register(importRoutes(stores.importer))
+  await app.register(exportRoutes(stores.exporter))
   await app.register(queueRoutes(stores.queues))
   await app.register(queuesRoutes(stores.queueControl))
   return app

@@ -1,10 +1,14 @@
 import type { BackgroundWork } from './background.ts'
 import type { Config } from './config.ts'
 import { LIMITS } from './contract.ts'
+import { parseJson } from './schemas/json.ts'
 import { Database } from './store/database.ts'
 import { DocumentStore } from './store/documents/document-store.ts'
+import { DocumentExporter } from './store/documents/export.ts'
+import { DocumentImporter } from './store/documents/import.ts'
 import { HealthStore } from './store/health.ts'
 import type { StoreObserver } from './store/observer.ts'
+import { BossMaintenance } from './store/queue/boss.ts'
 import { QueueCatalog } from './store/queue/catalog.ts'
 import { HostHousekeeping } from './store/queue/host-housekeeping.ts'
 import { QueueHosts } from './store/queue/hosts.ts'
@@ -17,10 +21,15 @@ import { SizeCounter } from './store/queue/sizes.ts'
 import { Waiters } from './store/queue/waiters.ts'
 
 /** Everything that reaches the database. */
-export type Stores = {
+export type Stores = QueueStores & {
   database: Database
   health: HealthStore
   documents: DocumentStore
+  importer: DocumentImporter
+  exporter: DocumentExporter
+}
+
+type QueueStores = {
   queues: QueueStore
   queueControl: { catalog: QueueCatalog; sizes: SizeCounter; items: QueueItems; hosts: QueueHosts }
   queueSizes: SizeSnapshot
@@ -28,29 +37,43 @@ export type Stores = {
   background: BackgroundWork[]
 }
 
+type QueueParts = {
+  database: Database
+  observer: StoreObserver
+  catalog: QueueCatalog
+  limits: { payloadBytes: number; jsonDepth: number }
+  waiters: Waiters
+}
+
 /** Makes the stores; none of them connects before it is used. */
 export function createStores(config: Config, observer: StoreObserver): Stores {
-  const { url, maxPoolSize, acquireTimeoutMs, statementTimeoutMs } = config.database
+  const { url, directUrl, maxPoolSize, acquireTimeoutMs, statementTimeoutMs } = config.database
   const database = new Database({ url, maxPoolSize, acquireTimeoutMs, statementTimeoutMs }, observer)
   const catalog = new QueueCatalog(database)
   const parts = { database, observer, catalog }
   const limits = { ...config.limits, jsonDepth: LIMITS.jsonDepth }
   const waiters = new Waiters(parts)
   const wake = (queue: string) => waiters.wake(queue)
-  const polite = new PolitePop({ ...parts, receipts: () => queues.receipts() })
-  const queues = new QueueStore({ ...parts, limits, waiters, polite })
-  const queueSizes = new SizeSnapshot(parts)
-  const listener = new QueueListener({
-    url: config.database.directUrl ?? url,
-    observer,
-    onQueue: wake,
-    onListening: () => waiters.wakeAll(),
-  })
-  const waiting = { start: () => {}, stop: () => waiters.stop() }
   return {
     database,
     health: new HealthStore(database),
     documents: new DocumentStore({ database, limits, queues: { catalog, limits, observer, wake } }),
+    importer: new DocumentImporter({ database, limits, observer, parse: parseJson }),
+    exporter: new DocumentExporter(database),
+    ...createQueueStores({ ...parts, limits, waiters }, directUrl ?? url),
+  }
+}
+
+function createQueueStores(parts: QueueParts, directUrl: string): QueueStores {
+  const { database, observer, catalog, waiters } = parts
+  const wake = (queue: string) => waiters.wake(queue)
+  const polite = new PolitePop({ ...parts, receipts: () => queues.receipts() })
+  const queues = new QueueStore({ ...parts, polite })
+  const queueSizes = new SizeSnapshot(parts)
+  const onListening = () => waiters.wakeAll()
+  const listener = new QueueListener({ url: directUrl, observer, onQueue: wake, onListening })
+  const waiting = { start: () => {}, stop: () => waiters.stop() }
+  return {
     queues,
     queueControl: {
       catalog,
@@ -59,6 +82,6 @@ export function createStores(config: Config, observer: StoreObserver): Stores {
       hosts: new QueueHosts(database, catalog, wake),
     },
     queueSizes,
-    background: [queues, queueSizes, new HostHousekeeping(parts), listener, waiting],
+    background: [queues, queueSizes, new HostHousekeeping(parts), new BossMaintenance(parts), listener, waiting],
   }
 }

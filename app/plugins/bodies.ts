@@ -27,6 +27,8 @@ export function readBodies(app: App, rules: BodyRules): void {
 }
 
 async function readJson(request: FastifyRequest, payload: Readable, rules: BodyRules): Promise<unknown> {
+  const { consumes } = request.routeOptions.schema ?? {}
+  if (consumes && !consumes.includes(JSON_TYPE)) throw unsupported(`Send ${consumes.join(' or ')} here.`)
   const charset = CHARSET.exec(request.headers['content-type'] ?? '')?.[1]?.toLowerCase()
   if (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8') throw unsupported('JSON is always UTF-8.')
   const bytes = await new BodyReader(request, payload, rules).read()

@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
@@ -35,10 +36,13 @@ export function watchRequests(app: App, watch: RequestWatch): void {
     })
     done(refusal(request))
   })
-  app.addHook('onSend', (_request, reply, payload, done) => {
+  app.addHook('onSend', (request, reply, payload, done) => {
     // Keep-alive connections move to another replica.
     if (watch.isStopping()) reply.header('connection', 'close')
-    done(null, payload)
+    if (request.method !== 'HEAD' || !(payload instanceof Readable)) return done(null, payload)
+    // Fastify would read a stream to its end, a whole export, to answer HEAD.
+    payload.destroy()
+    done(null, Readable.from([]))
   })
 }
 
@@ -80,7 +84,7 @@ function finish(request: FastifyRequest, reply: FastifyReply, durationMs: number
       rows: request.rows,
       caller: request.caller?.name,
       code: request.problem?.code,
-      ...(status >= 500 ? { error: request.problem?.cause } : {}),
+      ...(status >= 500 ? { error: request.problem } : {}),
     },
     'request',
   )

@@ -47,14 +47,22 @@ function perform(queues: QueueStore, body: QueueRequest, reply: FastifyReply) {
     case 'peek':
       return queues.peek(queue, count)
     case 'pop':
-      return queues.pop(queue, { ...popOptions(body), count, signal: reply.waitSignal() })
+      return queues.pop(queue, { ...popOptions(body, reply), count })
     default:
       return queues[operation](queue, itemsOf(body))
   }
 }
 
-function popOptions({ leaseSeconds, waitSeconds, polite }: QueueRequest) {
-  return { leaseSeconds, waitSeconds, polite: polite && { perHost: polite.perHost ?? 1 } }
+function popOptions({ leaseSeconds, waitSeconds, polite }: QueueRequest, reply: FastifyReply) {
+  const gone = new AbortController()
+  reply.raw.once('close', () => gone.abort())
+  return {
+    leaseSeconds,
+    waitSeconds,
+    polite: polite && { perHost: polite.perHost ?? 1 },
+    signal: gone.signal,
+    waitSignal: waitSeconds === undefined ? undefined : reply.waitSignal(),
+  }
 }
 
 function checkKeys(body: QueueRequest): void {

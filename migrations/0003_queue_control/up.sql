@@ -15,7 +15,9 @@ ALTER TABLE storage.queue_host
       ELSE GREATEST(ready_at, blocked_until)
     END
   ) STORED;
-CREATE INDEX queue_host_due_idx ON storage.queue_host (queue, due_at);
+-- Without those that sleep for good. The condition also keeps the planner from reading all hosts of a queue through this
+-- index where it looks for a few by name, which it does in a table that was never analyzed.
+CREATE INDEX queue_host_due_idx ON storage.queue_host (queue, due_at) WHERE due_at < 'infinity';
 
 -- The waiting items that belong to no host, in pop order: a polite pop finds them behind any number of a busy host's items.
 CREATE INDEX job_storage_ungrouped_idx ON pgboss.job (name, priority DESC, created_on, start_after)

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
@@ -174,6 +174,27 @@ describe('paths, methods and media types', () => {
     if (status === 406) problemOf(answer, 'not_acceptable')
   })
 
+  test('HEAD of a stream reads nothing of it', async () => {
+    let pieces = 0
+    const endless = async function* () {
+      for (;;) {
+        pieces += 1
+        yield 'x'.repeat(1_000)
+        await new Promise(setImmediate)
+      }
+    }
+    const streaming = await buildTestApp({
+      routes: (bare) =>
+        void bare.get('/t/endless', { config: { access: 'Read' } }, (_request, reply) =>
+          reply.type('application/json').send(Readable.from(endless())),
+        ),
+    })
+    const answer = await streaming.inject({ method: 'HEAD', url: '/t/endless' })
+    expect(answer).toMatchObject({ statusCode: 200, body: '' })
+    expect(answer.headers['content-type']).toBe('application/json')
+    expect(pieces).toBeLessThan(3)
+  })
+
   test('a route answers the media type that it declares', async () => {
     expect((await app.inject({ url: '/t/lines', headers: { accept: 'application/x-ndjson' } })).statusCode).toBe(200)
     problemOf(await app.inject({ url: '/t/lines', headers: { accept: 'application/json' } }), 'not_acceptable')
@@ -189,6 +210,12 @@ describe('paths, methods and media types', () => {
     ['application/json', { 'content-encoding': 'gzip, gzip' }],
   ])('a body of type %s %j is 415', async (type, headers) => {
     problemOf(await post('{"operation":"pop"}', { 'content-type': type, ...headers }), 'unsupported_media_type')
+  })
+
+  test('JSON is 415 where something else is consumed', async () => {
+    const url = '/api/documents/import'
+    const answer = await app.inject({ method: 'POST', url, payload: '{}', headers: json })
+    problemOf(answer, 'unsupported_media_type')
   })
 
   test('a body without a type is 415', async () => {

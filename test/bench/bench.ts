@@ -72,6 +72,11 @@ export class Bench {
     return this.#servers.get(side)?.pid
   }
 
+  /** Process number of the load process. */
+  get loadPid(): number | undefined {
+    return this.#load?.pid
+  }
+
   /** Numbers `count` new items or documents of a side; answers the first number. */
   take(side: Side, count: number): number {
     const first = this.#next.get(side) ?? 0
@@ -105,7 +110,6 @@ export class Bench {
 
   /** The bundle, as in the image, unless told otherwise. */
   #serviceProgram(): string {
-    if (process.env.SVC) return process.env.SVC
     if (this.options.sources) return join(ROOT, 'app', 'main.ts')
     const folder = join(this.postgres.folder, 'service')
     const program = join(folder, 'app', 'main.js')

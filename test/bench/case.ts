@@ -10,6 +10,8 @@ export type Measure = {
   postgresCpuMsPerThousand: number
   /** Of the process under test: the service, or the baseline's. */
   serverCpuMsPerThousand: number
+  /** Of all processes together, the load included: what the rate depends on when nothing else runs. */
+  allCpuMsPerThousand: number
   walBytesPerRow: number
   p50Ms: number
   p99Ms: number

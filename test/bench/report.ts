@@ -44,6 +44,7 @@ function toRow(subject: Case, result: CaseResult, outcome: Outcome): string[] {
     met ? 'yes' : 'NO',
     pair(result, 'postgresCpuMsPerThousand'),
     pair(result, 'serverCpuMsPerThousand'),
+    pair(result, 'allCpuMsPerThousand'),
   ]
 }
 

@@ -82,7 +82,14 @@ async function runTurn(turn: Turn, subject: Case): Promise<Measure> {
   return measure
 }
 
-type Sample = { postgresCpu: number; serverCpu: number; walBytes: number; rssMiB: number; peakRssMiB: number }
+type Sample = {
+  postgresCpu: number
+  serverCpu: number
+  loadCpu: number
+  walBytes: number
+  rssMiB: number
+  peakRssMiB: number
+}
 
 async function sample(bench: Bench, side: Side): Promise<Sample> {
   const pid = bench.pid(side)
@@ -90,6 +97,7 @@ async function sample(bench: Bench, side: Side): Promise<Sample> {
   return {
     postgresCpu: cpuSecondsOfTree(bench.postgres.pid),
     serverCpu: pid === undefined ? 0 : cpuSeconds(pid),
+    loadCpu: bench.loadPid === undefined ? 0 : cpuSeconds(bench.loadPid),
     walBytes: await bench.postgres.walBytes(),
     rssMiB: memory.now,
     peakRssMiB: memory.peak,
@@ -98,12 +106,14 @@ async function sample(bench: Bench, side: Side): Promise<Sample> {
 
 function toMeasure(result: LoadResult, before: Sample, after: Sample): Measure {
   const { rows, seconds, latency } = result
+  const cpu = (key: 'postgresCpu' | 'serverCpu' | 'loadCpu') => ((after[key] - before[key]) * 1e6) / rows
   return {
     rows,
     seconds,
     rowsPerSecond: rows / seconds,
-    postgresCpuMsPerThousand: ((after.postgresCpu - before.postgresCpu) * 1e6) / rows,
-    serverCpuMsPerThousand: ((after.serverCpu - before.serverCpu) * 1e6) / rows,
+    postgresCpuMsPerThousand: cpu('postgresCpu'),
+    serverCpuMsPerThousand: cpu('serverCpu'),
+    allCpuMsPerThousand: cpu('postgresCpu') + cpu('serverCpu') + cpu('loadCpu'),
     walBytesPerRow: (after.walBytes - before.walBytes) / rows,
     p50Ms: latency?.p50Ms ?? 0,
     p99Ms: latency?.p99Ms ?? 0,
@@ -117,7 +127,7 @@ function toMeasure(result: LoadResult, before: Sample, after: Sample): Measure {
 function describe(measure: Measure): string {
   const parts = [
     `${Math.round(measure.rowsPerSecond)} rows/s in ${measure.seconds.toFixed(1)} s`,
-    `PostgreSQL ${measure.postgresCpuMsPerThousand.toFixed(1)} ms CPU and ${measure.serverCpuMsPerThousand.toFixed(1)} ms of the server for 1,000 rows`,
+    `PostgreSQL ${measure.postgresCpuMsPerThousand.toFixed(1)} ms CPU and ${measure.serverCpuMsPerThousand.toFixed(1)} ms of the server (${measure.allCpuMsPerThousand.toFixed(1)} in all) for 1,000 rows`,
     `${Math.round(measure.walBytesPerRow)} WAL bytes a row`,
     `p50 ${measure.p50Ms.toFixed(1)} p99 ${measure.p99Ms.toFixed(1)} ms`,
     `RSS ${Math.round(measure.rssMiB)} MiB`,

@@ -5,6 +5,8 @@ import type { Recorder } from './load.ts'
 
 type Queue = { sizes: { waiting: number; delayed: number; leased: number; done: number; failed: number } }
 
+type Stored = { url: string; metadata: { version: number } }
+
 const TIMEOUT_MS = 60_000
 const COUNT = 200
 
@@ -34,12 +36,14 @@ async function left(url: string, queue: string): Promise<number> {
   return Object.values(answer.sizes).reduce((sum, size) => sum + size, 0)
 }
 
-/** The stored version of each document. */
-export async function storedVersions(url: string): Promise<Map<string, number>> {
-  const text = await (await fetch(`${url}/api/documents/export`)).text()
-  const lines = text.split('\n').filter((line) => line !== '')
-  const documents = lines.map((line) => JSON.parse(line) as { url: string; metadata: { version: number } })
-  const versions = new Map(documents.map((document) => [document.url, document.metadata.version]))
-  if (versions.size < documents.length) throw new Error('A document is stored twice.')
+/** The stored version of each of these documents that is stored. */
+export async function storedVersions(url: string, documents: string[]): Promise<Map<string, number>> {
+  const versions = new Map<string, number>()
+  for (let at = 0; at < documents.length; at += COUNT) {
+    const urls = documents.slice(at, at + COUNT)
+    const answer = await send<{ documents: Stored[] }>('POST', `${url}/api/documents/lookup`, { urls })
+    if (!answer) throw new Error('The service does not answer any more.')
+    for (const document of answer.documents) versions.set(document.url, document.metadata.version)
+  }
   return versions
 }

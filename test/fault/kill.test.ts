@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { type OwnServer, startOwnServer } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
 import { checkHistory } from './check-history.ts'
 import { drain, storedVersions } from './drain.ts'
 import { isLong, seed } from './form.ts'
@@ -10,7 +11,9 @@ import { type ServiceProcess, startService } from './service-process.ts'
 
 const KILLS = isLong ? 100 : 6
 const WORKERS = 6
-const QUIET_MS = { least: 50, most: isLong ? 2_000 : 1_000 }
+/** Requests that are answered between two kills. */
+const ANSWERS = { least: 1, most: 200 }
+const ANSWERS_TIMEOUT_MS = 60_000
 
 /** What is killed, and how often of the whole. */
 const TARGETS = { service: 45, postgres: 45, both: 10 }
@@ -26,7 +29,9 @@ test(`nothing is lost or done twice in ${KILLS} kills of the service and of Post
   await load
   await drain(recorder, service.url)
 
-  const history = { events: recorder.events, documents: await storedVersions(service.url) }
+  const urls = recorder.events.flatMap((event) => (event.kind === 'document' ? event.url : []))
+  const documents = await storedVersions(service.url, [...new Set(urls)])
+  const history = { events: recorder.events, documents }
   expect(checkHistory(history).slice(0, 20)).toEqual([])
   expect(countsOf(recorder)).toMatchObject({ outage: KILLS })
   console.log(`seed ${seed}: ${JSON.stringify(countsOf(recorder))}`)
@@ -35,12 +40,15 @@ test(`nothing is lost or done twice in ${KILLS} kills of the service and of Post
 type Victims = { own: OwnServer; service: ServiceProcess; recorder: Recorder }
 
 async function killMany(random: Random, victims: Victims): Promise<void> {
+  const { recorder, service } = victims
   for (let kill = 0; kill < KILLS; kill += 1) {
-    await delay(random.between(QUIET_MS.least, QUIET_MS.most))
+    const target = recorder.answers + random.between(ANSWERS.least, ANSWERS.most)
+    await eventually(() => recorder.answers >= target, { timeoutMs: ANSWERS_TIMEOUT_MS })
+    await delay(random.between(0, 20))
     const startedAt = Date.now()
     await killOne(random, victims)
-    await victims.service.ready()
-    victims.recorder.events.push({ kind: 'outage', startedAt, endedAt: Date.now() })
+    await service.ready()
+    recorder.events.push({ kind: 'outage', startedAt, endedAt: Date.now() })
   }
 }
 

@@ -17,10 +17,15 @@ const WEIGHTS = { consume: 6, push: 3, write: 2, remove: 1, late: 1 }
 const FATES = { ack: 66, nack: 10, extend: 8, late: 8, abandon: 8 }
 const LEASE_SECONDS = 2
 const PAUSE_MS = { least: 5, most: 30 }
+const RETRY_MS = 150
 
 /** Talks to the service and writes down what it saw. */
 export class Recorder {
   readonly events: Event[] = []
+  /** Whether the last request was answered. */
+  isAnswered = true
+  /** How many requests were answered. */
+  answers = 0
   readonly #url: string
 
   constructor(url: string) {
@@ -63,7 +68,7 @@ export class Recorder {
   async write(url: string, version: number, links: string[]): Promise<boolean> {
     const startedAt = Date.now()
     const items = links.map((key) => ({ id: key, payload: { key, url: key } }))
-    const answer = await send<{ stored: number }>('POST', `${this.#url}/api/documents`, {
+    const answer = await this.#send<{ stored: number }>('/api/documents', {
       documents: [{ url, metadata: { version } }],
       ...(items.length > 0 && { enqueue: [{ queue: LINK_QUEUE, unlessStored: true, items }] }),
     })
@@ -73,7 +78,14 @@ export class Recorder {
   }
 
   #queue<T>(operation: string, queue: string, body: object): Promise<Outcomes<T> | undefined> {
-    return send('POST', `${this.#url}/api/queue`, { operation, queue, ...body })
+    return this.#send('/api/queue', { operation, queue, ...body })
+  }
+
+  async #send<T>(path: string, body: object): Promise<T | undefined> {
+    const answer = await send<T>('POST', this.#url + path, body)
+    this.isAnswered = answer !== undefined
+    this.answers += Number(this.isAnswered)
+    return answer
   }
 }
 
@@ -95,7 +107,7 @@ class Worker {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#act()
-      await delay(this.#random.between(PAUSE_MS.least, PAUSE_MS.most))
+      await delay(this.#recorder.isAnswered ? this.#random.between(PAUSE_MS.least, PAUSE_MS.most) : RETRY_MS)
     }
   }
 

@@ -8,7 +8,7 @@ import { eventually } from '../support/eventually.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const START_TIMEOUT_MS = 60_000
-const LOG_LINES = 200
+const LOG_LINES = 20
 
 export type ServiceOptions = {
   databaseUrl: string
@@ -50,7 +50,7 @@ export class ServiceProcess {
         PATH: process.env.PATH,
         DATABASE_URL: databaseUrl,
         AUTH: 'none',
-        LOG_LEVEL: 'warn',
+        LOG_LEVEL: 'error',
         PORT: new URL(this.url).port,
         METRICS_PORT: new URL(this.metricsUrl).port,
         ...environment,

@@ -18,8 +18,9 @@ export type ExportQuery = {
 /** Part of a WHERE clause, with `?` for its value. */
 type Condition = { sql: string; value: string }
 
-const PAGE_ROWS = 1_000
-const PAGE_BYTES = 1_048_576
+const MAX_ROWS = 1_024
+const MIN_ROWS = 16
+const PAGE_BYTES = 2 * 1_048_576
 /** How many documents one statement looks at, where a filter may turn most of them down. */
 const WINDOW_ROWS = 20_000
 
@@ -37,6 +38,8 @@ export class ExportPages {
   readonly #session: Session
   readonly #filters: Condition[]
   #after: string | undefined
+  /** Rows of the next page: fewer where documents are large, because each of them is weighed. A power of two. */
+  #rows = MAX_ROWS
 
   constructor(session: Session, query: ExportQuery) {
     this.#session = session
@@ -47,12 +50,13 @@ export class ExportPages {
     })
   }
 
-  /** The next page, at most 1,000 documents or about 1 MiB of metadata; empty at the end. */
+  /** The next page, at most 1,024 documents or about 2 MiB of metadata; empty at the end. */
   async next(): Promise<DocumentRow[]> {
     for (;;) {
       const end = this.#filters.length === 0 ? undefined : await this.#windowEnd()
       const rows = await this.#read(end)
       this.#after = rows.at(-1)?.id ?? end
+      this.#rows = nextRows(rows.length, this.#rows)
       if (rows.length > 0 || end === undefined) return rows
     }
   }
@@ -61,7 +65,7 @@ export class ExportPages {
     const conditions = [...this.#start(), ...this.#filters]
     if (end !== undefined) conditions.push({ sql: 'id <= ?::uuid', value: end })
     const values = conditions.map(({ value }) => value)
-    return (await this.#session.query<DocumentRow>(pageStatement(conditions), values)).rows
+    return (await this.#session.query<DocumentRow>(pageStatement(conditions, this.#rows), values)).rows
   }
 
   /** The id that ends the next window, undefined where fewer documents are left. */
@@ -77,12 +81,12 @@ export class ExportPages {
 }
 
 // Filters are planned anew each time, with their values: a plan for any value could walk through all of a large host.
-function pageStatement(conditions: Condition[]): Statement {
-  const source = `SELECT * FROM public.documents ${where(conditions)} ORDER BY id LIMIT ${PAGE_ROWS}`
+function pageStatement(conditions: Condition[], rows: number): Statement {
+  const source = `SELECT * FROM public.documents ${where(conditions)} ORDER BY id LIMIT ${rows}`
   const text = `SELECT ${DOCUMENT_COLUMNS} FROM ${withBytesBefore(source, 'id')}
     WHERE bytes_before < ${PAGE_BYTES} ORDER BY documents.id`
   const hasFilters = conditions.some(({ sql }) => !sql.startsWith('id '))
-  return hasFilters ? { text } : { name: `documents_export_${conditions.length}`, text }
+  return hasFilters ? { text } : { name: `documents_export_${conditions.length}_${rows}`, text }
 }
 
 function windowStatement(conditions: Condition[]): Statement {
@@ -93,4 +97,10 @@ function windowStatement(conditions: Condition[]): Statement {
 function where(conditions: Condition[]): string {
   const parts = conditions.map(({ sql }, index) => sql.replace('?', `$${index + 1}`))
   return parts.length === 0 ? '' : `WHERE ${parts.join(' AND ')}`
+}
+
+function nextRows(found: number, rows: number): number {
+  if (found === rows) return Math.min(MAX_ROWS, rows * 2)
+  const wanted = 2 ** Math.ceil(Math.log2(found * 2 + 1))
+  return Math.max(MIN_ROWS, Math.min(wanted, rows))
 }

@@ -10,17 +10,26 @@ const LINES_A_PIECE = 64
  * reader holds no transaction and no connection; one page is read ahead. Every document that is not deleted meanwhile comes
  * exactly once; one that is made meanwhile may come.
  */
-export async function* exportDocuments(session: Session, query: ExportQuery): AsyncGenerator<Buffer, void, void> {
-  const pages = new ExportPages(session, query)
-  let ahead = pages.next()
-  for (;;) {
-    const rows = await ahead
-    if (rows.length === 0) return
-    ahead = pages.next()
-    // It is looked at when its turn comes; until then a failure is nobody's, and a reader who stops never looks.
-    ahead.catch(() => undefined)
-    for (let start = 0; start < rows.length; start += LINES_A_PIECE) {
-      yield toBytes(rows.slice(start, start + LINES_A_PIECE))
+export class DocumentExporter {
+  readonly #session: Session
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  /** Throws a `Problem` where the database cannot answer; what came before it is whole lines. */
+  async *run(query: ExportQuery): AsyncGenerator<Buffer, void, void> {
+    const pages = new ExportPages(this.#session, query)
+    let ahead = pages.next()
+    for (;;) {
+      const rows = await ahead
+      if (rows.length === 0) return
+      ahead = pages.next()
+      // It is looked at when its turn comes; until then a failure is nobody's, and a reader who stops never looks.
+      ahead.catch(() => undefined)
+      for (let start = 0; start < rows.length; start += LINES_A_PIECE) {
+        yield toBytes(rows.slice(start, start + LINES_A_PIECE))
+      }
     }
   }
 }

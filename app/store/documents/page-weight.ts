@@ -1,5 +1,5 @@
 /** Most bytes of metadata in one answer: documents may be 256 KiB each, and an answer is made in memory. */
-export const LARGEST_ANSWER_BYTES = 64 * 1_048_576
+export const LARGEST_ANSWER_BYTES = 32 * 1_048_576
 
 // The length of the metadata as text: a large value is compressed or stored elsewhere, and its size in the row says
 // nothing. Small ones, nearly all, are not rendered for it.

@@ -24,11 +24,12 @@ const REMOVE = {
   text: `
 WITH asleep AS MATERIALIZED (
   SELECT host FROM storage.queue_host
-  WHERE queue = $1 AND due_at = 'infinity' AND pushed_at = '-infinity' AND asleep_until = 'infinity'
+  WHERE queue = $1 AND host > $2 AND ($3 = '' OR host <= $3) AND pushed_at = '-infinity' AND asleep_until = 'infinity'
     AND delay_seconds IS NULL AND max_active IS NULL AND (blocked_until IS NULL OR blocked_until <= now())
-  LIMIT ${BATCH} FOR UPDATE SKIP LOCKED
+  ORDER BY host LIMIT ${BATCH} FOR UPDATE SKIP LOCKED
 )
-DELETE FROM storage.queue_host AS h USING asleep WHERE h.queue = $1 AND h.host = asleep.host`,
+DELETE FROM storage.queue_host AS h USING asleep
+WHERE h.queue = $1 AND h.host = asleep.host AND h.host = ANY (ARRAY(SELECT host FROM asleep))`,
 }
 
 // Every push makes the rows of its hosts. Items of a host without one (put there by hand) would wait until they are at the
@@ -97,7 +98,7 @@ export class HostHousekeeping {
     if (last === '') this.#places.delete(definition.name)
     else this.#places.set(definition.name, last)
     await session.query(ADD_MISSING.for(definition), [definition.name])
-    return (await session.query(REMOVE, [definition.name])).rowCount
+    return (await session.query(REMOVE, [definition.name, after, last])).rowCount
   }
 
   async #loop(signal: AbortSignal): Promise<void> {

@@ -2,41 +2,41 @@ import type { Session } from '../database.ts'
 import type { QueueDefinition } from './definition.ts'
 import { TableStatements } from './table.ts'
 
-// How long a host sleeps. With leased items: they may come back. At first: a push that is under way did not see the host
-// asleep, and does not wake it. From then on pushes wake it. `next` is its earliest delayed item.
-const ASLEEP_UNTIL = `CASE
-    WHEN has_leased THEN LEAST(next, now() + interval '1 second')
-    WHEN found.pushed_at > '-infinity' THEN LEAST(next, now() + interval '10 seconds')
-    ELSE COALESCE(next, 'infinity')
-  END`
-
-// Scalar subqueries and no joins with the items: each is one descent of an index, whatever the planner believes about a
-// table that was never analyzed. A host that changed after the snapshot is left alone, like its items that were not seen.
+// Scalar subqueries and no joins: each is one descent of an index, whatever the planner believes about a table that was
+// never analyzed. A host that changed after the snapshot is left alone, like its items that were not seen.
 const sleepText = (chosen: string) => (table: string) => {
   const items = (host: string) => `${table} AS j WHERE j.name = $1 AND j.group_id = ${host} COLLATE "default"`
   const waiting = `j.state < 'active' AND NOT j.blocked`
+  const next = `(SELECT min(j.start_after) FROM ${items('h.host')} AND ${waiting})`
+  // With leased items: they may come back. At first: a push that is under way did not see the host asleep, and does not
+  // wake it. From then on pushes wake it.
+  const until = `CASE
+      WHEN (SELECT true FROM ${items('h.host')} AND j.state = 'active' LIMIT 1)
+        THEN LEAST(${next}, now() + interval '1 second')
+      WHEN h.pushed_at > '-infinity' THEN LEAST(${next}, now() + interval '10 seconds')
+      ELSE COALESCE(${next}, 'infinity')
+    END`
   return `
 WITH looked AS MATERIALIZED (
   SELECT h.host, h.pushed_at, h.due_at FROM storage.queue_host AS h WHERE h.queue = $1 AND ${chosen}
   LIMIT $2 FOR UPDATE SKIP LOCKED
 ), idle AS MATERIALIZED (
-  SELECT host, pushed_at FROM looked
+  SELECT host FROM looked
   WHERE due_at <= now()
     AND pushed_at = (SELECT s.pushed_at FROM storage.queue_host AS s WHERE s.queue = $1 AND s.host = looked.host)
     AND (SELECT true FROM ${items('looked.host')} AND ${waiting} AND j.start_after <= now() LIMIT 1) IS NULL
-), found AS MATERIALIZED (
-  SELECT host, pushed_at, (SELECT min(j.start_after) FROM ${items('idle.host')} AND ${waiting}) AS next,
-    (SELECT true FROM ${items('idle.host')} AND j.state = 'active' LIMIT 1) IS NOT NULL AS has_leased
-  FROM idle
 ), slept AS (
-  UPDATE storage.queue_host AS h SET pushed_at = '-infinity', asleep_until = ${ASLEEP_UNTIL}
-  FROM found WHERE h.queue = $1 AND h.host = found.host AND h.host = ANY (ARRAY(SELECT host FROM found))
+  UPDATE storage.queue_host AS h SET pushed_at = '-infinity', asleep_until = ${until}
+  WHERE h.queue = $1 AND h.host = ANY (ARRAY(SELECT host FROM idle))
   RETURNING h.host
 )
 SELECT (SELECT count(*) FROM slept) AS slept, max(host) AS last, count(*) AS looked FROM looked`
 }
 
-const SLEEP_DUE = new TableStatements('queue_host_sleep', sleepText('h.due_at <= now() ORDER BY h.due_at'))
+const SLEEP_DUE = new TableStatements(
+  'queue_host_sleep',
+  sleepText(`h.due_at <= now() AND h.due_at < 'infinity' ORDER BY h.due_at`),
+)
 const SLEEP_AFTER = new TableStatements('queue_host_sleep_after', sleepText('h.host > $3 ORDER BY h.host'))
 
 /**

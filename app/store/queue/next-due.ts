@@ -12,9 +12,8 @@ const NEXT_DUE = new TableStatements(
 SELECT (extract(epoch FROM min(due) - clock_timestamp()) * 1000)::double precision AS ms
 FROM (
   ${first(table, 'created')} UNION ALL ${first(table, 'retry')} UNION ALL ${first(table, 'active')} UNION ALL
-  (SELECT due_at FROM storage.queue_host WHERE queue = $1 AND due_at > now() ORDER BY due_at LIMIT 1)
-) AS next
-WHERE due < 'infinity'`,
+  (SELECT due_at FROM storage.queue_host WHERE queue = $1 AND due_at > now() AND due_at < 'infinity' ORDER BY due_at LIMIT 1)
+) AS next`,
 )
 
 /** In how many milliseconds something of a queue may become available by itself; undefined where nothing will. */

@@ -10,7 +10,7 @@ due AS MATERIALIZED (
   SELECT h.host, h.ready_at, COALESCE(h.delay_seconds, $5::double precision) AS delay, room.most, room.is_limited
   FROM storage.queue_host AS h ${roomText(table)}
   WHERE h.queue = $1 AND h.due_at <= COALESCE('epoch'::timestamptz + $8::bigint * interval '1 microsecond', now())
-    AND h.ready_at <= now() AND room.most > 0 AND ${IS_RUNNING}
+    AND h.due_at < 'infinity' AND h.ready_at <= now() AND room.most > 0 AND ${IS_RUNNING}
   ORDER BY h.due_at
   LIMIT $7
   FOR UPDATE OF h SKIP LOCKED

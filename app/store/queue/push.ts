@@ -46,7 +46,7 @@ WITH pushed AS (
   INSERT INTO ${table} (id, name, priority, data, retry_limit, expire_seconds, deletion_seconds, singleton_key, group_id,
     start_after, created_on, keep_until, policy)
   SELECT i, $1, p, d, 2147483647, 2147483647, 0, COALESCE(k, i::text), g, due, statement_timestamp() + n * interval '1 microsecond',
-    CASE WHEN $3::integer IS NULL THEN 'infinity' ELSE due + $3 * interval '1 second' END, 'standard'
+    CASE WHEN $3::integer IS NULL THEN 'infinity' ELSE GREATEST(due, now()) + $3 * interval '1 second' END, 'standard'
   FROM (
     SELECT *, COALESCE(a, statement_timestamp() + COALESCE(w, 0) * interval '1 second') AS due
     FROM json_to_recordset($2::json)

@@ -1,7 +1,9 @@
 import { isItemError } from '../check.ts'
 import type { QueueParts } from './batches.ts'
+import { BossMaintenance } from './boss.ts'
 import { checkItem, type ItemLimits } from './item.ts'
 import { peekRows } from './peek.ts'
+import type { PolitePop } from './polite-pop.ts'
 import { microsText, toPopped } from './pop.ts'
 import { PopBatches } from './pop-batches.ts'
 import { PushBatches } from './push-batches.ts'
@@ -11,19 +13,15 @@ import { SettleBatches } from './settle-batches.ts'
 import { isSettle, readSettle, type SettleKind } from './settle-items.ts'
 import { Sweep } from './sweep.ts'
 import type { NewItem, PeekedItem, PopOptions, PoppedItem, PushOutcome, PushResult, SettleResult } from './types.ts'
+import type { Waiters } from './waiters.ts'
 
-/** Long polls: `wait` ends when a pop may find something, at the deadline (`performance.now()`), or when aborted. */
-export type WaitsForItems = {
-  wait(queue: string, deadline: number, signal: AbortSignal): Promise<void>
-  wake(queue: string): void
+export type QueueStoreOptions = QueueParts & {
+  limits: ItemLimits
+  waiters: Pick<Waiters, 'mark' | 'wait' | 'wake'>
+  polite: Pick<PolitePop, 'pop'>
 }
 
-/** Pops that spare hosts. */
-export type PopsPolitely = {
-  pop(queue: string, options: { count: number; perHost: number; leaseSeconds: number | null }): Promise<PoppedItem[]>
-}
-
-export type QueueStoreOptions = QueueParts & { limits: ItemLimits; waiters: WaitsForItems; polite: PopsPolitely }
+const NEVER = new AbortController().signal
 
 /** The items of all queues: what goes in, what is given out, and what becomes of it. See docs/queues.md for its promises. */
 export class QueueStore {
@@ -32,6 +30,7 @@ export class QueueStore {
   readonly #pops: PopBatches
   readonly #settles: SettleBatches
   readonly #sweep: Sweep
+  readonly #boss: BossMaintenance
   #receipts: Promise<Receipts> | undefined
 
   constructor(options: QueueStoreOptions) {
@@ -41,16 +40,18 @@ export class QueueStore {
     this.#pops = new PopBatches(options)
     this.#settles = new SettleBatches(options, wake)
     this.#sweep = new Sweep({ ...options, onReturned: wake })
+    this.#boss = new BossMaintenance(options)
   }
 
-  /** Begins the background work on lapsed leases and old items. */
+  /** Begins the background work: on lapsed leases and old items, and pg-boss's on its own tables. */
   start(): void {
     this.#sweep.start()
+    this.#boss.start()
   }
 
   /** Ends the background work. */
-  stop(): Promise<void> {
-    return this.#sweep.stop()
+  async stop(): Promise<void> {
+    await Promise.all([this.#sweep.stop(), this.#boss.stop()])
   }
 
   /** Pushes items as they came; makes the queue where there is none (`queue_limit`). One result an item, in order. */
@@ -71,12 +72,14 @@ export class QueueStore {
    * `queue_paused`.
    */
   async pop(queue: string, options: PopOptions): Promise<PoppedItem[]> {
-    const deadline = performance.now() + (options.waitSeconds ?? 0) * 1_000
-    const signal = options.signal ?? new AbortController().signal
+    const { waiters } = this.#options
+    const { waitSeconds = 0, waitSignal = options.signal ?? NEVER } = options
+    const deadline = performance.now() + waitSeconds * 1_000
     for (;;) {
+      const since = waiters.mark()
       const items = await this.#popOnce(queue, options)
-      if (items.length > 0 || performance.now() >= deadline || signal.aborted) return items
-      await this.#options.waiters.wait(queue, deadline, signal)
+      if (items.length > 0 || performance.now() >= deadline || waitSignal.aborted) return items
+      await waiters.wait(queue, deadline, waitSignal, since)
     }
   }
 
@@ -108,7 +111,7 @@ export class QueueStore {
     const { count, polite, signal } = options
     const leaseSeconds = options.leaseSeconds ?? null
     if (signal?.aborted) return []
-    if (polite) return this.#options.polite.pop(queue, { count, perHost: polite.perHost, leaseSeconds })
+    if (polite) return this.#options.polite.pop(queue, { count, perHost: polite.perHost, leaseSeconds, signal })
     if (leaseSeconds === null) {
       return (await this.#pops.pop({ queue, count, leaseSeconds, signal })).map((row) => toPopped(row))
     }

@@ -32,6 +32,7 @@ export class SettleBatches {
     const settled = await this.#settleAll(queue, kind, settles)
     const held = settled.filter((one) => one.held).length
     this.#parts.observer.queueOperation(kind, held)
+    this.#parts.observer.queueOperation('dead_letter', settled.filter((one) => one.isDead).length)
     if (kind === 'nack' && held > 0) this.#onReturned(queue)
     let start = 0
     return settlements.map((settlement) => {

@@ -7,8 +7,11 @@ import { TableStatements } from './table.ts'
 /** A delivery to be settled. `seconds`: the new lease of an extend; the delay of a nack, null for the queue's own. */
 export type Settle = { delivery: Delivery; seconds?: number | null; reason?: string | null }
 
-/** Whether the receipt still held. `leaseMicros` is the new end of an extended lease, in microseconds since 1970. */
-export type Settled = { held: boolean; leaseMicros?: number }
+/**
+ * Whether the receipt still held. `leaseMicros` is the new end of an extended lease, in microseconds since 1970; `isDead`:
+ * given back once too often.
+ */
+export type Settled = { held: boolean; leaseMicros?: number; isDead?: boolean }
 
 // Joined to unnest() and never "= ANY": a prepared statement would compare each row with each id. A receipt holds while its
 // delivery is the row's last one and its lease has not passed.
@@ -111,7 +114,7 @@ export async function nackRows(
     await moveDead(session, { from: definition, to: deadLetter }, deliveries)
   }
   const held = numbers(rows[0]?.held)
-  return settles.map((_, n) => ({ held: held.has(n) }))
+  return settles.map((_, n) => ({ held: held.has(n), isDead: dead.has(n) }))
 }
 
 type NackRow = { held: string | null; dead: string | null }

@@ -66,7 +66,7 @@ WITH lapsed AS MATERIALIZED (
     start_after = now(),
     completed_on = CASE WHEN ${IS_DEAD} THEN now() END,
     output = CASE WHEN ${IS_DEAD} THEN '{"reason": "The lease passed."}' ELSE j.output END
-  FROM lapsed WHERE j.name = $1 AND j.id = lapsed.id
+  WHERE j.name = $1 AND j.id = ANY (ARRAY(SELECT id FROM lapsed))
   RETURNING j.id, COALESCE(j.singleton_key, j.id::text) AS key, j.state = 'failed' AS dead
 ), notified AS MATERIALIZED (
   SELECT pg_notify('storage_queue', $1)
@@ -81,7 +81,7 @@ WITH found AS MATERIALIZED (
   SELECT j.id FROM ${table} AS j JOIN storage.queue ON queue.name = $1
   WHERE j.name = $1 AND ${condition} ORDER BY ${order} LIMIT ${BATCH} FOR UPDATE OF j SKIP LOCKED
 )
-DELETE FROM ${table} AS j USING found WHERE j.name = $1 AND j.id = found.id`
+DELETE FROM ${table} AS j WHERE j.name = $1 AND j.id = ANY (ARRAY(SELECT id FROM found))`
 
 const REMOVE_TOO_OLD = new TableStatements('queue_sweep_old', removeText(TOO_OLD, 'j.created_on'))
 const REMOVE_DONE = new TableStatements('queue_sweep_done', removeText(DONE, 'j.completed_on'))

@@ -59,4 +59,6 @@ export type PopOptions = {
   polite?: { perHost: number } | null
   /** Aborted when the caller has gone: nothing is taken any more. */
   signal?: AbortSignal
+  /** Aborted when the wait is to end, the caller being still there or not; default: `signal`. */
+  waitSignal?: AbortSignal
 }

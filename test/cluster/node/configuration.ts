@@ -1,11 +1,4 @@
-import {
-  DNS_SERVICE,
-  DOMAIN,
-  INSIDE,
-  NODE_NAME,
-  POD_RANGE,
-  type Settings,
-} from './settings.ts'
+import { DNS_SERVICE, DOMAIN, INSIDE, NODE_NAME, POD_RANGE, type Settings } from './settings.ts'
 
 const CONFIG = `${INSIDE}/config`
 const PKI = `${INSIDE}/pki`
@@ -67,7 +60,11 @@ function kubelet({ cgroup, subnet }: Settings): object {
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
     kind: 'KubeletConfiguration',
     address: subnet.node,
-    authentication: { anonymous: { enabled: false }, webhook: { enabled: true }, x509: { clientCAFile: `${PKI}/ca.crt` } },
+    authentication: {
+      anonymous: { enabled: false },
+      webhook: { enabled: true },
+      x509: { clientCAFile: `${PKI}/ca.crt` },
+    },
     authorization: { mode: 'Webhook' },
     tlsCertFile: `${PKI}/kubelet-server.crt`,
     tlsPrivateKeyFile: `${PKI}/kubelet-server.key`,

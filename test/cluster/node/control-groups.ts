@@ -38,7 +38,10 @@ async function inherit(parent: string, group: string): Promise<void> {
   }
   const controllers = join(parent, 'cgroup.controllers')
   if (!existsSync(controllers)) return
-  const all = (await readFile(controllers, 'utf8')).trim().split(' ').filter((name) => name !== '')
+  const all = (await readFile(controllers, 'utf8'))
+    .trim()
+    .split(' ')
+    .filter((name) => name !== '')
   for (const controller of all) {
     for (const level of [parent, group]) await writeFile(join(level, 'cgroup.subtree_control'), `+${controller}`)
   }

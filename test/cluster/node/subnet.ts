@@ -10,7 +10,9 @@ const PREFIX = 30
 /** A network that meets no route of this machine; refuses where all of 10.213.0.0/16 is taken. */
 export async function freeSubnet(): Promise<Subnet> {
   const routes = await run('ip', ['-4', '-json', 'route', 'show', 'table', 'all'])
-  const taken = (JSON.parse(routes || '[]') as { dst: string }[]).map(({ dst }) => dst).filter((dst) => dst !== 'default')
+  const taken = (JSON.parse(routes || '[]') as { dst: string }[])
+    .map(({ dst }) => dst)
+    .filter((dst) => dst !== 'default')
   const free = CANDIDATES.find((candidate) => !taken.some((range) => overlaps(`${candidate}/${PREFIX}`, range)))
   if (!free) {
     throw new Refusal(

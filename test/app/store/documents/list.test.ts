@@ -128,18 +128,19 @@ describe('a cursor', () => {
 })
 
 test('a page ends early where its documents are very large, and the next one goes on', async () => {
+  await db.query('ALTER TABLE public.documents ALTER metadata SET STORAGE EXTERNAL')
   await db.query(
     `INSERT INTO public.documents (url, host, metadata)
      SELECT 'https://large.example/' || n, 'large.example', jsonb_build_object('x', repeat(md5(n::text), 8000))
-     FROM generate_series(1, 300) AS n`,
+     FROM generate_series(1, 150) AS n`,
   )
   const first = await page({ host: 'large.example', limit: 1_000 })
-  expect(first.documents.length).toBeGreaterThan(200)
-  expect(first.documents.length).toBeLessThan(300)
+  expect(first.documents.length).toBeGreaterThan(100)
+  expect(first.documents.length).toBeLessThan(150)
   const light = await page({ host: 'large.example', limit: 1_000, fields: ['url'] })
-  expect(light.documents).toHaveLength(300)
+  expect(light.documents).toHaveLength(150)
   const rest = await page({ host: 'large.example', limit: 1_000, cursor: first.nextCursor as string })
-  expect(new Set([...first.documents, ...rest.documents].map(({ url }) => url)).size).toBe(300)
+  expect(new Set([...first.documents, ...rest.documents].map(({ url }) => url)).size).toBe(150)
 }, 60_000)
 
 test('a list that cannot be answered in time is query_too_broad', async () => {

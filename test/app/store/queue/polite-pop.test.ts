@@ -5,7 +5,8 @@ import { createFixture, hostOf, itemsOf, newQueue } from './control-fixture.ts'
 const { test: db, store, polite, catalog, hosts, database, failures } = await createFixture()
 
 const POLITE = { count: 100, perHost: 1, leaseSeconds: 60 }
-const WINDOW = 16_384
+// A pop of 100 looks at no more than 1,024 items at the head of the queue.
+const WINDOW = 1_100
 
 /** Lets time pass for the hosts of a queue. */
 const pass = (queue: string, seconds: number) =>
