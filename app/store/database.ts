@@ -54,6 +54,9 @@ export class Database implements Session {
     })
     // An idle connection that breaks is only taken out of the pool; without a listener it would end the process.
     this.#pool.on('error', (error) => observer.backgroundError('pool', error))
+    // One that breaks while it is lent out tells whoever runs a statement on it; without a listener that, too, would end
+    // the process (node-postgres, "Client has encountered a connection error").
+    this.#pool.on('connect', (client) => client.on('error', () => undefined))
   }
 
   /** Runs one statement on any connection, in its own transaction. Tried again on a deadlock or serialization failure. */

@@ -14,6 +14,7 @@ const HEADINGS = [
   'met',
   'PostgreSQL CPU ms / 1,000 rows',
   'server CPU',
+  'all CPU',
 ]
 
 /** One result with the case that it belongs to. */

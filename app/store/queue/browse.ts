@@ -30,7 +30,7 @@ export type BrowsedPage = { items: BrowsedItem[]; nextCursor: string | null }
 
 type Row = {
   row_id: string
-  id: string
+  caller_id: string
   priority: number
   payload: Record<string, unknown>
   attempt: number
@@ -47,10 +47,10 @@ type Row = {
 /** The place of the last item of a page in the order of its state. */
 type Place = { priority: number; time: string; id: string }
 
-const COLUMNS = `id AS row_id, COALESCE(singleton_key, id::text) AS id, priority, data AS payload, group_id,
+const COLUMNS = `id AS row_id, COALESCE(singleton_key, id::text) AS caller_id, priority, data AS payload, group_id,
   retry_count + (started_on IS NOT NULL)::integer AS attempt, created_on, start_after, completed_on,
   output->>'reason' AS reason, source_name, source_retry_count, source_output->>'reason' AS source_reason`
-const RENDERED = `row_id, id, priority, payload, attempt, group_id, ${timeText('created_on')} AS created,
+const RENDERED = `row_id, caller_id, priority, payload, attempt, group_id, ${timeText('created_on')} AS created,
   ${timeText('start_after')} AS starts, ${timeText('completed_on')} AS completed,
   reason, source_name, source_retry_count, source_reason`
 
@@ -137,7 +137,7 @@ function invalidCursor(): Problem {
 }
 
 function toItem(row: Row, state: ItemState): BrowsedItem {
-  const { id, priority, payload, attempt, created: createdAt } = row
+  const { caller_id: id, priority, payload, attempt, created: createdAt } = row
   const item: BrowsedItem = { id, state, priority, payload, attempt, createdAt }
   if (row.group_id !== null) item.group = row.group_id
   if (state === 'leased') item.leaseUntil = row.starts

@@ -36,7 +36,7 @@ export function roomText(table: string): string {
  * the statement counted. Every polite pop moves ready_at of each host that it serves.
  */
 export function isUnchanged(host: string): string {
-  return `(true OR NOT ${host}.is_limited OR ${host}.ready_at = (
+  return `(NOT ${host}.is_limited OR ${host}.ready_at = (
     SELECT seen.ready_at FROM storage.queue_host AS seen WHERE seen.queue = $1 AND seen.host = ${host}.host))`
 }
 

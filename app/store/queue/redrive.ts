@@ -53,7 +53,7 @@ ORDER BY created_on DESC, id DESC LIMIT 1`,
 const LETTERS = new TableStatements(
   'queue_redrive_letters',
   (table) => `
-SELECT id AS row, COALESCE(singleton_key, id::text) AS id, priority, data::text AS payload, group_id AS "group",
+SELECT id, COALESCE(singleton_key, id::text) AS "callerId", priority, data::text AS payload, group_id AS "group",
   ${timeText('created_on')} AS time
 FROM ${table}
 WHERE name = $1 AND created_on BETWEEN $2::timestamptz AND $4::timestamptz
@@ -68,7 +68,7 @@ const REMOVE = new TableStatements(
 )
 
 type Place = { time: string; id: string }
-type Letter = { row: string; id: string; priority: number; payload: string; group: string | null; time: string }
+type Letter = { id: string; callerId: string; priority: number; payload: string; group: string | null; time: string }
 
 const START: Place = { time: '-infinity', id: '00000000-0000-0000-0000-000000000000' }
 
@@ -120,13 +120,13 @@ async function moveSome(
   const range = [from.name, after.time, after.id, end.time, end.id]
   const { rows: letters } = await session.query<Letter>(LETTERS.for(from), [...range, to.name, most])
   const outcomes = await pushWithin(session, to, letters.map(toItem))
-  const moved = letters.filter((_, n) => outcomes[n]?.result === 'created').map((letter) => letter.row)
+  const moved = letters.filter((_, n) => outcomes[n]?.result === 'created').map((letter) => letter.id)
   if (moved.length > 0) await session.query(REMOVE.for(from), [from.name, moved])
   const last = letters.at(-1)
-  const next = letters.length === most && last !== undefined ? { time: last.time, id: last.row } : end
+  const next = letters.length === most && last !== undefined ? { time: last.time, id: last.id } : end
   return { moved: moved.length, next }
 }
 
-function toItem({ id, priority, payload, group }: Letter): NewItem {
-  return { id, priority, payloadJson: payload, group: group ?? undefined }
+function toItem({ callerId, priority, payload, group }: Letter): NewItem {
+  return { id: callerId, priority, payloadJson: payload, group: group ?? undefined }
 }

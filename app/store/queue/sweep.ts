@@ -67,12 +67,12 @@ WITH lapsed AS MATERIALIZED (
     completed_on = CASE WHEN ${IS_DEAD} THEN now() END,
     output = CASE WHEN ${IS_DEAD} THEN '{"reason": "The lease passed."}' ELSE j.output END
   WHERE j.name = $1 AND j.id = ANY (ARRAY(SELECT id FROM lapsed))
-  RETURNING j.id, COALESCE(j.singleton_key, j.id::text) AS key, j.state = 'failed' AS dead
+  RETURNING j.id, COALESCE(j.singleton_key, j.id::text) AS key, j.state = 'failed' AS dead, j.created_on
 ), notified AS MATERIALIZED (
   SELECT pg_notify('storage_queue', $1)
   WHERE EXISTS (SELECT FROM storage.queue_waiter WHERE queue = $1 AND until > now())
 )
-SELECT id, key, dead FROM returned LEFT JOIN notified ON true`,
+SELECT id, key, dead FROM returned LEFT JOIN notified ON true ORDER BY returned.created_on`,
 )
 
 const removeText = (condition: string, order: string) => (table: string) =>

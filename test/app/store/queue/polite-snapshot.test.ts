@@ -32,13 +32,16 @@ function gated({ text }: Statement, from: string): string {
 }
 
 /**
- * One pop has taken its items but not committed when another, the gated one, begins; it commits before that one locks any
- * host. Answers the ids that each got.
+ * One pop has taken an item (that nobody else sees at the head of the queue yet) but not committed when another, the gated
+ * one, begins; it commits before that one locks any host. Answers the ids that each got.
  */
 async function overtake(queue: string, politeness: Politeness, text: string, more: unknown[]) {
   const values = [queue, 60, 10, 1, politeness.delaySeconds, politeness.maxActive]
   await holder.query('SELECT pg_advisory_lock($1)', [GATE])
   await early.query('BEGIN')
+  await early.query(`UPDATE pgboss.job_common SET priority = 9 WHERE name = $1 AND singleton_key = 'a.example/3'`, [
+    queue,
+  ])
   const first = await early.query<{ key: string | null }>(politeWindow('lease', 16).for(TABLE).text, values)
   const pending = late.query<{ key: string | null }>(text, [...values, ...more])
   await eventually(async () => {
@@ -67,7 +70,7 @@ describe.each(cases)('a polite pop whose snapshot misses another one keeps to th
 
     const text = gated(politeWindow('lease', 16).for(TABLE), 'met JOIN storage.queue_host')
 
-    expect(await overtake(queue, politeness, text, [])).toEqual({ first: ['a.example/1'], second: [] })
+    expect(await overtake(queue, politeness, text, [])).toEqual({ first: ['a.example/3'], second: [] })
   })
 
   test('by hosts', async () => {
@@ -77,6 +80,6 @@ describe.each(cases)('a polite pop whose snapshot misses another one keeps to th
 
     const text = gated(POLITE_HOSTS.lease.for(TABLE), 'storage.queue_host AS h')
 
-    expect(await overtake(queue, politeness, text, [10, null])).toEqual({ first: ['a.example/1'], second: [] })
+    expect(await overtake(queue, politeness, text, [10, null])).toEqual({ first: ['a.example/3'], second: [] })
   })
 })
