@@ -26,8 +26,13 @@ const SCHEMA = {
 export function exportRoutes(exporter: DocumentExporter): (app: App) => void {
   return (app) => {
     const config = { access: 'Read', produces: [NDJSON_TYPE] } as const
-    app.get('/api/documents/export', { config, schema: SCHEMA }, async (request, reply) => {
-      const pieces = exporter.run(toQuery(request.query))
+    // A HEAD would read all documents to say nothing about them.
+    const options = { config, schema: SCHEMA, exposeHeadRoute: false }
+    app.get('/api/documents/export', options, async (request, reply) => {
+      request.rows = 0
+      const pieces = exporter.run(toQuery(request.query), (count) => {
+        request.rows = (request.rows ?? 0) + count
+      })
       // Until there is something to send, an error is answered as a problem.
       const first = await pieces.next()
       const body = first.done === true ? [] : startingWith(first.value, pieces)

@@ -9,9 +9,11 @@ const LENGTH_BYTES = 4
 const NULL_LENGTH = -1
 const JSONB_VERSION = 1
 const MAY_HOLD_NULLS = 1
+/** Date.UTC() takes the years 0 to 99 for others; the calendar repeats itself after 400 years. */
+const YEARS_AHEAD = 400
 /** PostgreSQL counts microseconds from 2000-01-01. */
-const EPOCH_MS = Date.UTC(2000, 0, 1)
-const MS_LENGTH = '2026-01-31T12:00:00.000'.length
+const EPOCH_MS = Date.UTC(2000 + YEARS_AHEAD, 0, 1)
+const ZERO = '0'.charCodeAt(0)
 
 type Texts = readonly (string | null)[]
 
@@ -49,23 +51,32 @@ export function byteaArray(values: Texts, bytes: number): Buffer {
 
 /** int8[] of safe integers. */
 export function int8Array(values: readonly (number | null)[]): Buffer {
-  return fixedArray(
-    OID.int8,
-    values.map((value) => (value === null ? null : BigInt(value))),
-  )
+  return int64Array(OID.int8, values)
 }
 
 /** timestamptz[] of UTC texts with six digits, as `checkTime` answers them. */
 export function timestamptzArray(values: Texts): Buffer {
-  return fixedArray(
+  return int64Array(
     OID.timestamptz,
     values.map((value) => (value === null ? null : toMicros(value))),
   )
 }
 
-function toMicros(text: string): bigint {
-  const ms = Date.parse(`${text.slice(0, MS_LENGTH)}Z`) - EPOCH_MS
-  return BigInt(ms) * 1_000n + BigInt(text.slice(MS_LENGTH, MS_LENGTH + 3))
+/** A number is exact from the year 1715 to 2285, and a fraction of the work. */
+function toMicros(text: string): number | bigint {
+  const year = digits(text, 0, 4) + YEARS_AHEAD
+  const [month, day] = [digits(text, 5, 7) - 1, digits(text, 8, 10)]
+  const [hours, minutes, seconds] = [digits(text, 11, 13), digits(text, 14, 16), digits(text, 17, 19)]
+  const ms = Date.UTC(year, month, day, hours, minutes, seconds) - EPOCH_MS
+  const rest = digits(text, 20, 26)
+  const micros = ms * 1_000 + rest
+  return Number.isSafeInteger(micros) ? micros : BigInt(ms) * 1_000n + BigInt(rest)
+}
+
+function digits(text: string, start: number, end: number): number {
+  let value = 0
+  for (let index = start; index < end; index += 1) value = value * 10 + text.charCodeAt(index) - ZERO
+  return value
 }
 
 function withoutDashes(uuid: string | null): string | null {
@@ -87,7 +98,7 @@ function hexArray(oid: number, values: Texts, bytes: number): Buffer {
   return buffer.subarray(0, offset)
 }
 
-function fixedArray(oid: number, values: readonly (bigint | null)[]): Buffer {
+function int64Array(oid: number, values: readonly (number | bigint | null)[]): Buffer {
   const bytes = 8
   const buffer = allocate(oid, values, values.length * bytes)
   let offset = HEADER_BYTES
@@ -97,10 +108,19 @@ function fixedArray(oid: number, values: readonly (bigint | null)[]): Buffer {
       continue
     }
     buffer.writeInt32BE(bytes, offset)
-    buffer.writeBigInt64BE(value, offset + LENGTH_BYTES)
+    writeInt64(buffer, value, offset + LENGTH_BYTES)
     offset += LENGTH_BYTES + bytes
   }
   return buffer.subarray(0, offset)
+}
+
+function writeInt64(buffer: Buffer, value: number | bigint, offset: number): void {
+  if (typeof value === 'bigint') {
+    buffer.writeBigInt64BE(value, offset)
+    return
+  }
+  buffer.writeInt32BE(Math.floor(value / 2 ** 32), offset)
+  buffer.writeUInt32BE(value >>> 0, offset + 4)
 }
 
 function addByteLength(total: number, value: string | null): number {

@@ -54,7 +54,7 @@ async function bringUp(report: Report, options: UpOptions): Promise<void> {
 async function prepareForeign(report: Report): Promise<void> {
   await buildParts([part('kubectl'), part('local-path-provisioner')], report)
   await loadImages(await makeImages(['local-path-provisioner'], {}, report), report)
-  await applyManifests(['storage'])
+  await applyManifests(['storage', 'hand'])
   await kubectl(['rollout', 'status', '-n', 'sonoma-cluster-storage', 'deployment/provisioner', '--timeout=120s'])
 }
 

@@ -21,6 +21,7 @@ test.each([
   ['a problem', answer(404, PROBLEM)],
   ['too much to do', answer(503, { ...PROBLEM, status: 503, code: 'overloaded' })],
   ['an answer with a bad item', answer(200, { errors: [{ error: 'no', code: 'invalid_url' }] })],
+  ['an import that broke off', answer(200, { stored: 1, error: 'no', code: 'malformed_body' })],
   ['lines', answer(200, '{"line":1,"error":"no","code":"malformed_json"}\n{"stored":1}\n')],
 ])('good: %s', (_name, good) => {
   expect(judge(good, 'GET')).toBeUndefined()
@@ -37,6 +38,7 @@ test.each([
   ['another request id', answer(404, { ...PROBLEM, requestId: 'x' })],
   ["the database's fault in an item", answer(200, { errors: [{ error: 'no', code: 'unavailable' }] })],
   ['an item without a code', answer(200, { items: [{ error: 'no' }] })],
+  ["the database's fault in an import", answer(200, { stored: 1, error: 'no', code: 'database_unavailable' })],
   ['the same in a line', answer(200, '{"line":1,"error":"no","code":"unavailable"}\n{"stored":1}\n')],
 ])('bad: %s', (_name, bad) => {
   expect(judge(bad, 'GET')).toEqual(expect.any(String))

@@ -35,8 +35,15 @@ function judgeItems(body: string): string | undefined {
   const parsed = body.split('\n').flatMap((line) => (line.startsWith('{') ? parse(line) : []))
   const faults = parsed.flatMap((answer) => [...(answer.errors ?? []), ...(answer.items ?? []), answer as ItemFault])
   const codes = faults.filter(({ error }) => typeof error === 'string').map(({ code }) => code ?? 'without a code')
-  const wrong = codes.find((code) => !(code in ITEM_ERRORS) || ITEM_ERRORS[code as keyof typeof ITEM_ERRORS].retryable)
+  const wrong = codes.find((code) => !isOfClient(code))
   return wrong === undefined ? undefined : `an item has the error ${wrong}`
+}
+
+/** An import that breaks off says why with the code of a problem. */
+function isOfClient(code: string): boolean {
+  const item = ITEM_ERRORS[code as keyof typeof ITEM_ERRORS]
+  const problem = PROBLEMS[code as keyof typeof PROBLEMS]
+  return item ? !item.retryable : problem?.status < 500
 }
 
 function parse(line: string): Items[] {

@@ -114,7 +114,7 @@ async function sendOne(port: number, request: RawRequest | Buffer, { findings, s
   if (answer) statuses[answer.status] = (statuses[answer.status] ?? 0) + 1
   // To bytes that are no request, silence is an answer.
   const finding = isGarbage && !answer ? undefined : judge(answer, method)
-  if (finding) findings.push(`${finding}\n${bytes.subarray(0, SHOWN_BYTES).toString()}`)
+  if (finding) findings.push(`${finding} ${JSON.stringify(bytes.toString('latin1', 0, SHOWN_BYTES))}`)
 }
 
 /** What the service holds after everything that can be collected is. */

@@ -17,13 +17,17 @@ export class DocumentExporter {
     this.#session = session
   }
 
-  /** Throws a `Problem` where the database cannot answer; what came before it is whole lines. */
-  async *run(query: ExportQuery): AsyncGenerator<Buffer, void, void> {
+  /**
+   * Tells `onRows` how many documents come next. Throws a `Problem` where the database cannot answer; what came before it
+   * is whole lines.
+   */
+  async *run(query: ExportQuery, onRows: (count: number) => void): AsyncGenerator<Buffer, void, void> {
     const pages = new ExportPages(this.#session, query)
     let ahead = pages.next()
     for (;;) {
       const rows = await ahead
       if (rows.length === 0) return
+      onRows(rows.length)
       ahead = pages.next()
       // It is looked at when its turn comes; until then a failure is nobody's, and a reader who stops never looks.
       ahead.catch(() => undefined)

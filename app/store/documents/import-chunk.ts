@@ -3,10 +3,9 @@ import type { CheckedDocument } from './content.ts'
 import type { Sent } from './repeats.ts'
 import type { Failure } from './tally.ts'
 
-/** Documents in one chunk: as many as one statement writes. */
-const MAX_DOCUMENTS = 1_000
+const MAX_DOCUMENTS = 2_000
 // Blank and refused lines cost no statement, but a count and a sentence each.
-const MAX_LINES = 5_000
+const MAX_LINES = 8_000
 const MAX_BYTES = 4 * 1_048_576
 
 /** Lines of an import that follow each other and are committed together. A document's `index` is the number of its line. */

@@ -4,11 +4,10 @@ import type { ImportOutcome, ImportParts, ImportRequest } from './import.ts'
 import { ImportChunk } from './import-chunk.ts'
 import { type CountedChunk, ImportLedger } from './import-ledger.ts'
 import { checkLine } from './import-line.ts'
+import { ImportWriter } from './import-writer.ts'
 import { type Line, LineSplitter } from './line-splitter.ts'
 import { readPieces } from './piece-reader.ts'
 import type { Slots } from './slots.ts'
-import type { Failure } from './tally.ts'
-import { DocumentWriter } from './writer.ts'
 
 /** Two keep PostgreSQL busy while the next one is read; each more only holds memory. */
 const CHUNKS_IN_FLIGHT = 2
@@ -25,6 +24,7 @@ export class ImportRun {
   readonly #slots: Slots
   readonly #request: ImportRequest
   readonly #splitter: LineSplitter
+  readonly #writer: ImportWriter
   readonly #ledger = new ImportLedger()
   /** Chunks that are being written; a promise never rejects. */
   readonly #inFlight = new Map<ImportChunk, Promise<void>>()
@@ -37,6 +37,7 @@ export class ImportRun {
     this.#parts = parts
     this.#slots = slots
     this.#request = request
+    this.#writer = new ImportWriter(parts.database)
     this.#splitter = new LineSplitter(parts.limits.metadataBytes * LINE_FACTOR)
   }
 
@@ -107,16 +108,7 @@ export class ImportRun {
 
   async #write(chunk: ImportChunk): Promise<void> {
     try {
-      // Without `commitsEach` what the database cannot take ends the import; it is not the error of single lines.
-      const scope = {
-        session: this.#parts.database,
-        commitsEach: false,
-        attempt: <T>(work: () => Promise<T>) => work(),
-      }
-      const writer = new DocumentWriter(scope)
-      await writer.write(chunk.documents)
-      const { stored, summary, failures } = writer.tally
-      const result = { stored, summary, failures: [...chunk.failures, ...failures].sort(byLine) }
+      const result = await this.#writer.write(chunk)
       for (const counted of this.#ledger.commit(chunk, result)) this.#report(counted)
     } catch (error) {
       this.#failure ??= this.#toFailure(error)
@@ -150,8 +142,4 @@ function toSourceProblem(error: unknown): Problem {
   const isGzip = (error as NodeJS.ErrnoException).code?.startsWith('Z_') === true
   const detail = isGzip ? 'The body is not valid gzip.' : 'The body ended before it was complete.'
   return new Problem('malformed_body', detail, { cause: error })
-}
-
-function byLine(a: Failure, b: Failure): number {
-  return a.index - b.index
 }

@@ -73,6 +73,11 @@ export class QueueCatalog {
     this.#cache.forget(name)
   }
 
+  /** Drops that there is no such queue: for whoever hears that it has items. */
+  forgetMissing(name: string): void {
+    this.#cache.forgetMissing(name)
+  }
+
   /** All queues as they are now, in the order of their names. */
   list(): Promise<QueueDefinition[]> {
     return readDefinitions(this.#database)

@@ -9,7 +9,12 @@ export type CacheOptions = {
   now?: () => number
 }
 
-type Entry = { startedAt: number; promise: Promise<QueueDefinition | undefined>; expiresAt: number }
+type Entry = {
+  startedAt: number
+  promise: Promise<QueueDefinition | undefined>
+  expiresAt: number
+  isFound: boolean
+}
 
 // Names come from callers, so the cache of those that are no queue must be bounded.
 const MAX_ENTRIES = 4_000
@@ -41,14 +46,21 @@ export class DefinitionCache {
     this.#entries.delete(name)
   }
 
+  /** The same, unless a definition is known. */
+  forgetMissing(name: string): void {
+    if (this.#entries.get(name)?.isFound === false) this.#entries.delete(name)
+  }
+
   #start(name: string): Promise<QueueDefinition | undefined> {
-    const entry: Entry = { startedAt: this.#now(), promise: this.#load(name), expiresAt: Number.POSITIVE_INFINITY }
+    const promise = this.#load(name)
+    const entry: Entry = { startedAt: this.#now(), promise, expiresAt: Number.POSITIVE_INFINITY, isFound: false }
     this.#entries.delete(name)
     this.#entries.set(name, entry)
     this.#trim()
     entry.promise.then(
       (found) => {
-        entry.expiresAt = entry.startedAt + (found === undefined ? this.#missingMs : this.#foundMs)
+        entry.isFound = found !== undefined
+        entry.expiresAt = entry.startedAt + (entry.isFound ? this.#foundMs : this.#missingMs)
       },
       () => this.#drop(name, entry),
     )

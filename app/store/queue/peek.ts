@@ -17,12 +17,12 @@ WITH ready AS (
 ), delayed AS (
   SELECT id, singleton_key, data, priority, created_on, start_after FROM ${table}
   WHERE name = $1 AND state = 'created' AND NOT blocked AND start_after > now()
-  ORDER BY start_after
+  ORDER BY start_after, priority DESC, created_on
   LIMIT $2
 ), returned AS (
   SELECT id, singleton_key, data, priority, created_on, start_after FROM ${table}
   WHERE name = $1 AND state = 'retry' AND NOT blocked AND start_after > now()
-  ORDER BY start_after
+  ORDER BY start_after, priority DESC, created_on
   LIMIT $2
 )
 SELECT COALESCE(singleton_key, id::text) AS id, data AS payload, priority, ${timeText('start_after')} AS "availableAt"

@@ -41,7 +41,8 @@ due AS MATERIALIZED (
   LIMIT $3
 )`
 
-const text = (take: Take) => (table: string) => politeText(table, take, { ctes: ctes(table), looked: 'due' })
+const text = (take: Take) => (table: string) =>
+  politeText(table, take, { ctes: ctes(table), looked: 'SELECT count(*) FROM due' })
 
 /** The statements that go from the hosts to their items: for a queue whose head belongs to hosts that must wait. */
 export const POLITE_HOSTS: Record<Take, TableStatements> = {

@@ -1,13 +1,15 @@
 const SMALLEST = 16
-const GROWTH = 4
+const LARGEST = 65_536
+/** Below this share of items that can be given out, going from the hosts to their items is cheaper. */
+const LEAST_SHARE = 0.25
 const LONGEST_PAUSE = 8
 
 /**
- * What a process remembers of one queue's polite pops: whether the head of the queue had items to give. Where it had not
- * (it belongs to hosts that must wait), the next pops look at few items there, and only now and then.
+ * What a process remembers of one queue's polite pops: which share of the items at its head could be given out. Where it
+ * was small (they belong to hosts that must wait), the next pops look at few items there, and only now and then.
  */
 export class PoliteMemory {
-  #isProductive = true
+  #share = 0.5
   #pause = 0
   #skipped = 0
 
@@ -18,19 +20,20 @@ export class PoliteMemory {
       return 0
     }
     this.#skipped = 0
-    return sizeFor(this.#isProductive ? 4 * count + 200 : count / 4)
+    return sizeFor(this.#share < LEAST_SHARE ? count / 4 : (1.3 * count) / this.#share)
   }
 
-  /** A window was looked at: `looked` items, of which `given` were given out, of the `count` that were asked for. */
-  note({ looked, given, count }: { looked: number; given: number; count: number }): void {
-    this.#isProductive = given >= count || given * GROWTH >= looked
-    this.#pause = this.#isProductive ? 0 : Math.min(Math.max(1, this.#pause * 2), LONGEST_PAUSE)
+  /** Of `looked` items at the head of the queue `given` were given out. */
+  note({ looked, given }: { looked: number; given: number }): void {
+    this.#share = looked === 0 ? 1 : (this.#share + given / looked) / 2
+    const isPoor = this.#share < LEAST_SHARE
+    this.#pause = isPoor ? Math.min(Math.max(1, this.#pause * 2), LONGEST_PAUSE) : 0
   }
 }
 
 /** Few different sizes, because each is a statement of its own. */
 function sizeFor(wanted: number): number {
   let size = SMALLEST
-  while (size < wanted) size *= GROWTH
+  while (size < wanted && size < LARGEST) size *= 2
   return size
 }

@@ -1,9 +1,9 @@
 import type { Session } from '../database.ts'
-import { lookAgain, onTable, type QueueParts } from './batches.ts'
+import { lookAgain, onTable, type QueueParts, statementCoalescer } from './batches.ts'
+import type { Coalescer } from './coalescer.ts'
 import type { QueueDefinition } from './definition.ts'
 import { sleepDueHosts } from './host-sleep.ts'
 import { POLITE_HOSTS } from './polite-hosts.ts'
-import { PoliteLanes } from './polite-lanes.ts'
 import { PoliteMemory } from './polite-memory.ts'
 import type { PoliteRow } from './polite-text.ts'
 import { politeWindow } from './polite-window.ts'
@@ -18,40 +18,73 @@ export type PoliteOptions = { count: number; perHost: number; leaseSeconds: numb
 /** `receipts` reads and writes receipts with the database's key. */
 export type PolitePopParts = QueueParts & { receipts: () => Promise<Receipts> }
 
+type Pop = PoliteOptions & { queue: string }
 type Found = { rows: TakenRow[]; looked: number; hosts: number; at: number }
 
 const MAX_ROUNDS = 20
 const HOSTS_A_ROUND = 1_000
-const MAX_IN_FLIGHT = 4
 const SPARE_HOSTS = 16
 const MEMORIES_KEPT = 2_000
 
 /**
  * Pops that spare hosts: at most `perHost` items of a host, none of one that is inside its delay, blocked, or at its most
- * active items. First the head of the queue, in strict order; then the hosts that have been due for the longest.
+ * active items. First the head of the queue, in strict order; then the hosts that have been due for the longest. Small pops
+ * of the same kind share statements.
  */
 export class PolitePop {
   readonly #parts: PolitePopParts
-  readonly #lanes: PoliteLanes<TakenRow[]>
+  readonly #coalescer: Coalescer<Pop, TakenRow[]>
   readonly #memories = new Map<string, PoliteMemory>()
 
   constructor(parts: PolitePopParts) {
     this.#parts = parts
-    this.#lanes = new PoliteLanes<TakenRow[]>({
-      maxInFlight: MAX_IN_FLIGHT,
-      nothing: [],
-      isNothing: (rows) => rows.length === 0,
-    })
+    this.#coalescer = statementCoalescer(
+      (pops: Pop[]) => this.#run(pops),
+      (pop) => pop.count,
+    )
   }
 
   /** Takes up to `count` items. An unknown queue has none; a paused one is `queue_paused`. */
   async pop(queue: string, options: PoliteOptions): Promise<PoppedItem[]> {
-    const { leaseSeconds } = options
+    const { leaseSeconds, perHost } = options
     const receipts = leaseSeconds === null ? undefined : await this.#parts.receipts()
-    const rows = await this.#lanes.run(queue, () => (options.signal?.aborted ? [] : this.#take(queue, options)))
-    this.#parts.observer.queueOperation('pop', rows.length)
+    const rows = await this.#coalescer.submit(`${queue}/${perHost}/${leaseSeconds ?? ''}`, { ...options, queue })
     if (leaseSeconds === null || receipts === undefined) return rows.map((row) => toPopped(row))
     return rows.map((row) => toPopped(row, { queue, leaseSeconds, receipts }))
+  }
+
+  /**
+   * Whoever came first is served first. Together they get what a single pop may have; those who get nothing try again,
+   * because a host without a delay may serve several of them.
+   */
+  async #run(pops: Pop[]): Promise<TakenRow[][]> {
+    const answers: TakenRow[][] = pops.map(() => [])
+    let open = pops.map((_, n) => n)
+    for (;;) {
+      open = open.filter((n) => !pops[n]?.signal?.aborted)
+      const count = open.reduce((sum, n) => sum + (pops[n] as Pop).count, 0)
+      const rows = count === 0 ? [] : await this.#takeMore(answers, { ...(pops[0] as Pop), count })
+      this.#parts.observer.queueOperation('pop', rows.length)
+      let start = 0
+      for (const n of open) {
+        const { count: wanted } = pops[n] as Pop
+        answers[n] = rows.slice(start, start + wanted)
+        start += wanted
+      }
+      open = open.filter((n) => answers[n]?.length === 0)
+      if (open.length === 0 || rows.length === 0) return answers
+    }
+  }
+
+  /** What some have been given already must reach them, whatever happens to the others. */
+  async #takeMore(answers: TakenRow[][], pop: Pop): Promise<TakenRow[]> {
+    try {
+      return await this.#take(pop.queue, pop)
+    } catch (error) {
+      if (answers.every((rows) => rows.length === 0)) throw error
+      this.#parts.observer.backgroundError('polite pop', error)
+      return []
+    }
   }
 
   #take(queue: string, options: PoliteOptions): Promise<TakenRow[]> {
@@ -99,7 +132,7 @@ export class PolitePop {
     const { take, values } = valuesOf(definition, options, options.count)
     const { rows } = await this.#parts.database.query<PoliteRow>(politeWindow(take, size).for(definition), values)
     const found = toFound(rows)
-    memory.note({ looked: found.looked, given: found.rows.length, count: options.count })
+    memory.note({ looked: found.looked, given: found.rows.length })
     return { ...found, sawAll: found.looked < size }
   }
 
@@ -113,7 +146,7 @@ export class PolitePop {
     let at = taken.at
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const missing = options.count - taken.rows.length
-      const limit = Math.max(Math.ceil(missing * 1.1) + SPARE_HOSTS, round === 0 ? 0 : HOSTS_A_ROUND)
+      const limit = Math.max(Math.ceil(missing * 1.05) + SPARE_HOSTS, round === 0 ? 0 : HOSTS_A_ROUND)
       const found = await lookAtSome(database, definition, options, { missing, limit, at })
       at ??= found.at
       taken.rows.push(...found.rows)

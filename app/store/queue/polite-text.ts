@@ -55,14 +55,14 @@ const MOVED = `
 
 /**
  * A whole statement: takes the items of the table expression `given` (id, host, delay; locked, like their hosts), and starts
- * each host's delay. `ctes` are the table expressions that lead to `given`; `looked` is the one of them that is counted.
+ * each host's delay. `ctes` are the table expressions that lead to `given`; `looked` says how many of what were looked at.
  */
 export function politeText(table: string, take: Take, { ctes, looked }: { ctes: string; looked: string }): string {
   return `WITH ${ctes}, moved AS (${MOVED}),
 picked AS MATERIALIZED (SELECT id, clock_timestamp() AS at FROM given),
 taken AS (${TAKE[take](table)})
 SELECT taken.id, taken.key, taken.data, taken.priority, taken.attempt, taken.started, given.host,
-  (SELECT count(*) FROM ${looked}) AS looked, (extract(epoch FROM now()) * 1000000)::bigint AS at
+  (${looked}) AS looked, (extract(epoch FROM now()) * 1000000)::bigint AS at
 FROM (VALUES (1)) AS always (one) LEFT JOIN (taken JOIN given ON given.id = taken.id) ON true
 ORDER BY taken.priority DESC, taken.created_on`
 }

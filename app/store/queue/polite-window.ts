@@ -2,7 +2,7 @@ import { IS_RUNNING, isReady, isUnchanged, politeText, roomText } from './polite
 import { IS_READY, type Take } from './pop.ts'
 import { TableStatements } from './table.ts'
 
-// The first $7 items in pop order; of their hosts those that may be asked now, locked in the order of their first items;
+// The first items in pop order; of their hosts those that may be asked now, locked in the order of their first items;
 // of those hosts' items the first few each. Everything that is locked elsewhere is passed over.
 const ctes = (table: string, size: number) => `
 ahead AS MATERIALIZED (
@@ -34,13 +34,16 @@ ahead AS MATERIALIZED (
   UNION ALL
   SELECT id, n, NULL, 0 FROM ahead WHERE group_id IS NULL
 ), given AS MATERIALIZED (
-  SELECT j.id, chosen.host, chosen.delay
+  SELECT j.id, chosen.host, chosen.delay, chosen.n
   FROM chosen JOIN ${table} AS j ON j.name = $1 AND j.id = chosen.id
   WHERE ${isReady('j')}
   ORDER BY chosen.n
   LIMIT $3
   FOR UPDATE OF j SKIP LOCKED
 )`
+
+// How far it had to look: no further than the last item that it gave out, where that made up the number.
+const LOOKED = `CASE (SELECT count(*) FROM given) WHEN $3 THEN (SELECT max(n) FROM given) ELSE (SELECT count(*) FROM ahead) END`
 
 const made = new Map<string, TableStatements>()
 
@@ -53,7 +56,7 @@ export function politeWindow(take: Take, size: number): TableStatements {
   const known = made.get(name)
   if (known) return known
   const statements = new TableStatements(name, (table) =>
-    politeText(table, take, { ctes: ctes(table, size), looked: 'ahead' }),
+    politeText(table, take, { ctes: ctes(table, size), looked: LOOKED }),
   )
   made.set(name, statements)
   return statements

@@ -136,7 +136,10 @@ async function countAll(session: Session): Promise<Counted[]> {
   const counted: Counted[] = []
   for (const [tableName, queues] of byTable) {
     const names = queues.map((queue) => queue.name)
-    const { rows } = await session.query<{ queue: string; waiting: number }>(COUNT.for({ tableName }), [names])
+    const { rows } = await session.query<{ queue: string; waiting: number }>(COUNT.for({ tableName }), [
+      names,
+      COUNT_LIMIT + 1,
+    ])
     const byName = new Map(queues.map((queue) => [queue.name, queue]))
     for (const row of rows) counted.push(await toCounted(session, row, byName.get(row.queue) as QueueDefinition))
   }
@@ -149,7 +152,8 @@ async function toCounted(
   definition: QueueDefinition,
 ): Promise<Counted> {
   if (row.waiting <= COUNT_LIMIT) return { ...row, isEstimate: false }
-  return { queue: row.queue, waiting: await estimate(session, definition, STATES), isEstimate: true }
+  const waiting = Math.max(COUNT_LIMIT + 1, await estimate(session, definition, STATES))
+  return { queue: row.queue, waiting, isEstimate: true }
 }
 
 async function store(session: Session, counted: Counted[]): Promise<void> {

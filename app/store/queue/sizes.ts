@@ -14,9 +14,9 @@ export type QueueSizes = {
 /** Counts are exact below this. */
 export const COUNT_LIMIT = 1_000_000
 
-/** SQL that counts the rows of a condition through an index, up to one more than `COUNT_LIMIT`. */
+/** SQL that counts the rows of a condition through an index, $2 at most. */
 export function countText(table: string, condition: string): string {
-  return `(SELECT count(*) FROM (SELECT FROM ${table} WHERE ${condition} LIMIT ${COUNT_LIMIT + 1}) AS counted)`
+  return `(SELECT count(*) FROM (SELECT FROM ${table} WHERE ${condition} LIMIT $2::integer) AS counted)`
 }
 
 const oldestText = (table: string) =>
@@ -34,19 +34,25 @@ const SIZES = new TableStatements('queue_sizes', (table) => {
 
 type Row = Record<ItemState, number> & { oldest: number | null }
 
-/** Counts the items of a queue by state. The work is bounded: what is beyond a million is the planner's estimate. */
-export async function countSizes(session: Session, definition: QueueDefinition): Promise<QueueSizes> {
-  const { rows } = await session.query<Row>(SIZES.for(definition), [definition.name])
+/** Counts the items of a queue by state. The work is bounded: what is beyond `limit` is the planner's estimate. */
+export async function countSizes(
+  session: Session,
+  definition: QueueDefinition,
+  limit = COUNT_LIMIT,
+): Promise<QueueSizes> {
+  const { rows } = await session.query<Row>(SIZES.for(definition), [definition.name, limit + 1])
   const { oldest, ...counts } = rows[0] as Row
-  const estimated = ITEM_STATES.filter((state) => counts[state] > COUNT_LIMIT)
-  for (const state of estimated) counts[state] = await estimate(session, definition, STATE_ROWS[state].parts)
+  const estimated = ITEM_STATES.filter((state) => counts[state] > limit)
+  for (const state of estimated) {
+    counts[state] = Math.max(limit + 1, await estimate(session, definition, STATE_ROWS[state].parts))
+  }
   const sizes = Object.fromEntries(ITEM_STATES.map((state) => [state, counts[state]])) as Record<ItemState, number>
   return { sizes, estimated, oldestReadySeconds: oldest }
 }
 
 type Plan = { 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }
 
-/** What the planner believes about conditions that hold for more than `COUNT_LIMIT` rows together. */
+/** How many rows the planner believes there are for some conditions together. */
 export async function estimate(session: Session, definition: QueueDefinition, conditions: string[]): Promise<number> {
   let total = 0
   for (const condition of conditions) {
@@ -54,7 +60,7 @@ export async function estimate(session: Session, definition: QueueDefinition, co
     const { rows } = await session.query<Plan>({ text }, [definition.name])
     total += rows[0]?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? 0
   }
-  return Math.max(Math.round(total), COUNT_LIMIT + 1)
+  return Math.round(total)
 }
 
 type Kept = { promise: Promise<QueueSizes>; expiresAt: number }

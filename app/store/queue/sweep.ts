@@ -31,13 +31,13 @@ const TABLES = {
     JOIN storage.queue ON queue.name = boss.name`,
 }
 
-// A subquery for each queue and no join: it is one descent of an index, whatever the planner believes about the table. Names
-// are pgboss.queue's, because storage.queue has another collation, which the index cannot serve.
-const findText = (extra: string, condition: string) => (table: string) =>
+// A subquery for each queue and no join, in the order of an index: it is one descent of that, whatever the planner believes
+// about the table. Names are pgboss.queue's, because storage.queue has another collation, which the index cannot serve.
+const findText = (extra: string, condition: string, order: string) => (table: string) =>
   `
 SELECT boss.name FROM pgboss.queue AS boss JOIN storage.queue ON queue.name = boss.name
 WHERE boss.table_name = $1 ${extra} AND (
-  SELECT true FROM ${table} AS j WHERE j.name = boss.name AND ${condition} LIMIT 1
+  SELECT true FROM ${table} AS j WHERE j.name = boss.name AND ${condition} ORDER BY ${order} LIMIT 1
 )`
 
 const LAPSED = `j.state = 'active' AND NOT j.blocked AND j.start_after <= now()`
@@ -45,12 +45,15 @@ const TOO_OLD = `j.created_on < now() - queue.max_age_seconds * interval '1 seco
   AND j.keep_until <= now()`
 const DONE = `j.completed_on < now() - queue.keep_done_seconds * interval '1 second' AND j.state = 'completed'`
 
-const FIND_LAPSED = new TableStatements('queue_sweep_find', findText('', LAPSED))
+const FIND_LAPSED = new TableStatements('queue_sweep_find', findText('', LAPSED, 'j.start_after'))
 const FIND_TOO_OLD = new TableStatements(
   'queue_sweep_find_old',
-  findText('AND queue.max_age_seconds IS NOT NULL', TOO_OLD),
+  findText('AND queue.max_age_seconds IS NOT NULL', TOO_OLD, 'j.created_on'),
 )
-const FIND_DONE = new TableStatements('queue_sweep_find_done', findText('AND queue.keep_done_seconds > 0', DONE))
+const FIND_DONE = new TableStatements(
+  'queue_sweep_find_done',
+  findText('AND queue.keep_done_seconds > 0', DONE, 'j.completed_on'),
+)
 
 // The item keeps created_on, and thereby its place. $2 is the retry limit.
 const IS_DEAD = '$2::integer IS NOT NULL AND j.retry_count >= $2'

@@ -80,6 +80,7 @@ export class Waiters {
     this.#wakes += 1
     if (this.#woken.size >= MARKS_KEPT) this.#woken.clear()
     this.#woken.set(queue, this.#wakes)
+    this.#options.catalog.forgetMissing(queue)
     this.#places.get(queue)?.lane.wake()
   }
 

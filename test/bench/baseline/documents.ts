@@ -1,6 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type pg from 'pg'
-import { v7 } from 'uuid'
 import type { Document } from '../data.ts'
 
 type DocumentRow = {
@@ -56,7 +56,23 @@ export function registerDocuments(app: FastifyInstance, pool: pg.Pool): void {
 /** A document as the columns of the table. */
 export function toRecord({ url, status, metadata }: Document) {
   const { crawledAt, lastModified, contentType, size, ...rest } = metadata
-  return { id: v7(), url, host: new URL(url).host, status, crawledAt, lastModified, contentType, size, metadata: rest }
+  return {
+    id: newId(),
+    url,
+    host: new URL(url).host,
+    status,
+    crawledAt,
+    lastModified,
+    contentType,
+    size,
+    metadata: rest,
+  }
+}
+
+/** A UUIDv7 made of a v4: node keeps random bytes in stock for these, which is several times cheaper than the usual library. */
+function newId(): string {
+  const time = Date.now().toString(16).padStart(12, '0')
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`
 }
 
 /** A row of the table as the document that a client reads. */

@@ -54,9 +54,10 @@ function pushRequests(spec: { batch: number; first: number; amount: number; path
 }
 
 function documentRequests(spec: DocumentsSpec): Buffer[] {
-  const numberOf = (index: number) => (spec.scatter ? scattered(index, spec.of) : index % spec.of)
+  const numberOf = (index: number) => (spec.scatter ? scattered(index % spec.of, spec.of) : index % spec.of)
   return batches(spec.amount, spec.batch, (indexes) => {
-    const documents = indexes.map((index) => documentAt(numberOf(spec.first + index), spec.crawl))
+    const crawlOf = (index: number) => spec.crawl + Math.floor((spec.first + index) / spec.of)
+    const documents = indexes.map((index) => documentAt(numberOf(spec.first + index), crawlOf(index)))
     return requestBytes('POST', '/api/documents', { documents })
   })
 }

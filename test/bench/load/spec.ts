@@ -12,7 +12,10 @@ export type LoadSpec =
   | { kind: 'import'; file: string }
   | { kind: 'export' }
 
-/** Posts `amount` documents of the numbers below `of`; in scattered order where `scatter` is set. */
+/**
+ * Posts `amount` documents of the numbers below `of`, over and over, each time as a later crawl; in scattered order where
+ * `scatter` is set.
+ */
 export type DocumentsSpec = {
   kind: 'documents'
   connections: number

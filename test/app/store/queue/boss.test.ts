@@ -178,7 +178,10 @@ describe('how items are kept in its tables', () => {
 describe('statements', () => {
   test('small ones are prepared once a connection', async () => {
     const queue = newQueue()
-    const single = new Database({ url: db.url, maxPoolSize: 1, acquireTimeoutMs: 9_000, statementTimeoutMs: 9_000 }, observer)
+    const single = new Database(
+      { url: db.url, maxPoolSize: 1, acquireTimeoutMs: 9_000, statementTimeoutMs: 9_000 },
+      observer,
+    )
     const definition = await catalog.ensure(queue)
     const { pushWithin } = await import('../../../../app/store/queue/push.ts')
     for (const id of ['a', 'b']) await pushWithin(single, definition, [{ id, priority: 0, payloadJson: '{}' }])

@@ -20,14 +20,18 @@ export type Replica = {
   waiters: Waiters
   /** What failed in the background: `task: message`. */
   failures: string[]
+  /** Names of the statements that ran, in order. */
+  statements: string[]
 }
 
 /** Another replica on the same database; it ends with the file. `pollMs` is that of its long polls. */
 export function createReplica(test: TestDatabase, { pollMs = 60_000 } = {}): Replica {
   const pool = { url: test.url, maxPoolSize: 10, acquireTimeoutMs: 30_000, statementTimeoutMs: 30_000 }
   const failures: string[] = []
+  const statements: string[] = []
   const observer = {
     ...silentObserver,
+    query: (name: string) => statements.push(name),
     backgroundError: (task: string, error: unknown) => failures.push(`${task}: ${error}`),
   }
   const database = new Database(pool, observer)
@@ -43,7 +47,17 @@ export function createReplica(test: TestDatabase, { pollMs = 60_000 } = {}): Rep
     await database.close()
   })
   const items = new QueueItems({ ...parts, onAvailable: wake })
-  return { database, catalog, store, polite, items, hosts: new QueueHosts(database, catalog, wake), waiters, failures }
+  return {
+    database,
+    catalog,
+    store,
+    polite,
+    items,
+    hosts: new QueueHosts(database, catalog, wake),
+    waiters,
+    failures,
+    statements,
+  }
 }
 
 /** One replica on a database of the test file's own. */

@@ -1,0 +1,63 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import { bundleOf } from './kit/bundle.ts'
+import { Client } from './kit/client.ts'
+import { killPod } from './kit/faults.ts'
+import { useNamespace } from './kit/namespace.ts'
+import { startPostgres } from './kit/postgres.ts'
+import { startStorageService } from './kit/storage-service.ts'
+
+const LOAD_SECONDS = 20
+const KILL_AFTER_MS = 6_000
+
+const storage = useNamespace('proof')
+const callers = useNamespace('callers')
+let url: string
+let allowed: Client
+let stranger: Client
+
+beforeAll(async () => {
+  const { name } = await startPostgres(storage)
+  const crawler = { namespace: callers.name, serviceAccount: 'crawler', access: 'Write' as const }
+  const started = await Promise.all([
+    startStorageService(storage, { database: name, allow: [crawler] }),
+    Client.start(callers, 'crawler'),
+    Client.start(callers, 'stranger'),
+  ])
+  url = started[0].url
+  allowed = started[1]
+  stranger = started[2]
+})
+
+describe('the service as a plain Deployment', () => {
+  test('answers a caller of another namespace whose service account is on the list', async () => {
+    const push = { operation: 'push', queue: 'proof', items: [{ id: 'one', payload: { n: 1 } }] }
+    const answer = await allowed.fetch(`${url}/api/queue`, { json: push })
+    expect(answer).toMatchObject({ status: 200, json: { success: true, items: [{ id: 'one', result: 'created' }] } })
+    const popped = await allowed.fetch(`${url}/api/queue`, { json: { operation: 'pop', queue: 'proof', items: [] } })
+    expect(popped.json).toMatchObject({ items: [{ id: 'one', payload: { n: 1 } }] })
+  })
+
+  test('answers 401 without a token, and 403 to an account that is not on the list', async () => {
+    const peek = { operation: 'peek', queue: 'proof', items: [] }
+    expect(await allowed.fetch(`${url}/api/queue`, { json: peek, token: false })).toMatchObject({
+      status: 401,
+      json: { code: 'unauthorized' },
+    })
+    expect(await stranger.fetch(`${url}/api/queue`, { json: peek })).toMatchObject({
+      status: 403,
+      json: { code: 'forbidden' },
+    })
+  })
+
+  test('loses nothing when its pod is killed under load', async () => {
+    const seed = Date.now() % 1_000_000
+    const load = allowed.run(await bundleOf('load-program.ts'), url, `${seed}`, `${LOAD_SECONDS}`)
+    await new Promise((resolve) => setTimeout(resolve, KILL_AFTER_MS))
+    await killPod(storage, await storage.pod('app=storage'))
+    const said = JSON.parse(await load) as { events: number; outages: number; violations: unknown[] }
+    expect(said.violations).toEqual([])
+    expect(said.outages, `seed ${seed}`).toBeGreaterThan(0)
+    expect(said.events).toBeGreaterThan(100)
+    console.log(`seed ${seed}: ${JSON.stringify(said)}`)
+  })
+})

@@ -1,0 +1,36 @@
+import { writeSync } from 'node:fs'
+import { eventually } from '../support/eventually.ts'
+import { clusterDown } from './down.ts'
+import { differences, lookAtMachine } from './machine.ts'
+import { foreignKubeconfig } from './place.ts'
+import { clusterStatus } from './status.ts'
+import { clusterUp } from './up.ts'
+
+const startedAt = performance.now()
+
+/** Global set-up of the cluster tests. A cluster that was there before stays; one that is made here leaves nothing behind. */
+export default async function setUp(): Promise<() => Promise<void>> {
+  const stays = foreignKubeconfig() !== undefined || (await clusterStatus()).ready
+  if (stays) {
+    await clusterUp(report)
+    return async () => undefined
+  }
+  await clusterDown(report)
+  const before = await lookAtMachine()
+  await clusterUp(report)
+  report('the cluster is up')
+  return async () => {
+    await clusterDown(report)
+    report('the cluster is down')
+    // The kernel takes interfaces away a moment after the last process in their namespace.
+    await eventually(async () => {
+      const left = differences(before, await lookAtMachine())
+      if (left.length > 0) throw new Error(`The cluster left something behind:\n${left.join('\n')}`)
+    })
+  }
+}
+
+function report(line: string): void {
+  const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
+  writeSync(1, `${seconds.padStart(6)} s  ${line}\n`)
+}
