@@ -36,6 +36,7 @@ export class Storage {
 }
 
 async function toError(answer: Response | Error): Promise<StorageError> {
-  if (answer instanceof Response) return new StorageError(`The service answered ${await answer.text()}`)
-  return new StorageError(`The service cannot be reached: ${answer.cause ?? answer}`)
+  if (answer instanceof Error) return new StorageError(`The service cannot be reached: ${answer.cause ?? answer}`)
+  const problem = (await answer.json().catch(() => ({}))) as { detail?: string }
+  return new StorageError(`The service answered ${answer.status}: ${problem.detail ?? answer.statusText}`)
 }

@@ -41,7 +41,7 @@ function presence(value: string | number | null): string {
 
 function sortedCopy(object: RawObject, without: ReadonlySet<string>): RawObject {
   const sorted: Record<string, unknown> = {}
-  for (const key of Object.keys(object).sort()) {
+  for (const key of order.of(Object.keys(object))) {
     if (without.has(key)) continue
     const value = object[key]
     sorted[key] = typeof value === 'object' && value !== null ? canonicalValue(value) : value
@@ -53,3 +53,22 @@ function canonicalValue(value: object): unknown {
   if (!Array.isArray(value)) return sortedCopy(value as RawObject, NOTHING)
   return value.map((entry) => (typeof entry === 'object' && entry !== null ? canonicalValue(entry) : entry))
 }
+
+/** Sorts keys, and remembers the last ones: the documents of a request mostly have the same. */
+class KeyOrder {
+  #keys: string[] = []
+  #sorted: string[] = []
+
+  of(keys: string[]): string[] {
+    if (this.#isLast(keys)) return this.#sorted
+    this.#keys = keys
+    this.#sorted = keys.toSorted()
+    return this.#sorted
+  }
+
+  #isLast(keys: string[]): boolean {
+    return keys.length === this.#keys.length && keys.every((key, index) => key === this.#keys[index])
+  }
+}
+
+const order = new KeyOrder()

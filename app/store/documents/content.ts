@@ -91,8 +91,9 @@ export function checkContent(raw: unknown, limits: DocumentLimits): Content | It
   if (isItemError(lastModified)) return lastModified
   const metadata = encodeRest(raw, limits)
   if (isItemError(metadata)) return metadata
-  const content = { lastModified, contentType: contentType as string | null, size: size as number | null, metadata }
-  return { crawledAt, ...content, hash: contentHash(content) }
+  const content = { crawledAt, lastModified, contentType, size, metadata, hash: '' } as Content
+  content.hash = contentHash(content)
+  return content
 }
 
 function checkNamed(contentType: unknown, size: unknown): ItemError | undefined {

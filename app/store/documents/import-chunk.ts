@@ -3,10 +3,11 @@ import type { CheckedDocument } from './content.ts'
 import type { Sent } from './repeats.ts'
 import type { Failure } from './tally.ts'
 
-const MAX_DOCUMENTS = 2_000
-// Blank and refused lines cost no statement, but a count and a sentence each.
-const MAX_LINES = 8_000
-const MAX_BYTES = 4 * 1_048_576
+/** When a chunk is full. Blank and refused lines cost no statement, but a count and a sentence each. */
+export type ChunkLimits = { documents: number; lines: number; bytes: number }
+
+/** Enough for PostgreSQL to be quick, and little enough for some of them to be held in memory. */
+export const CHUNK_LIMITS: ChunkLimits = { documents: 2_000, lines: 8_000, bytes: 4 * 1_048_576 }
 
 /** Lines of an import that follow each other and are committed together. A document's `index` is the number of its line. */
 export class ImportChunk {
@@ -15,13 +16,15 @@ export class ImportChunk {
   readonly documents: Sent[] = []
   readonly failures: Failure[] = []
   readonly #firstLine: number
+  readonly #limits: ChunkLimits
   /** Urls and ids, which no other chunk may write at the same time. */
   readonly #keys = new Set<string>()
   readonly #ids = new Map<number, string>()
   #bytes = 0
 
-  constructor(firstLine: number) {
+  constructor(firstLine: number, limits: ChunkLimits) {
     this.#firstLine = firstLine
+    this.#limits = limits
     this.lastLine = firstLine - 1
   }
 
@@ -30,10 +33,12 @@ export class ImportChunk {
   }
 
   get isFull(): boolean {
-    const lines = this.lastLine - this.#firstLine + 1
-    return this.documents.length >= MAX_DOCUMENTS || lines >= MAX_LINES || this.#bytes >= MAX_BYTES
+    const { documents, lines, bytes } = this.#limits
+    const count = this.lastLine - this.#firstLine + 1
+    return this.documents.length >= documents || count >= lines || this.#bytes >= bytes
   }
 
+  /** Takes a blank line. */
   skip(): void {
     this.lastLine += 1
   }

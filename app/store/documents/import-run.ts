@@ -1,7 +1,7 @@
 import { LIMITS } from '../../contract.ts'
 import { Problem } from '../../errors.ts'
 import type { ImportOutcome, ImportParts, ImportRequest } from './import.ts'
-import { ImportChunk } from './import-chunk.ts'
+import { CHUNK_LIMITS, ImportChunk } from './import-chunk.ts'
 import { type CountedChunk, ImportLedger } from './import-ledger.ts'
 import { checkLine } from './import-line.ts'
 import { ImportWriter } from './import-writer.ts'
@@ -28,7 +28,7 @@ export class ImportRun {
   readonly #ledger = new ImportLedger()
   /** Chunks that are being written; a promise never rejects. */
   readonly #inFlight = new Map<ImportChunk, Promise<void>>()
-  #chunk = new ImportChunk(1)
+  #chunk: ImportChunk
   #errors = 0
   /** Why nothing more can be written. */
   #failure: Problem | undefined
@@ -37,6 +37,7 @@ export class ImportRun {
     this.#parts = parts
     this.#slots = slots
     this.#request = request
+    this.#chunk = this.#newChunk(1)
     this.#writer = new ImportWriter(parts.database)
     this.#splitter = new LineSplitter(parts.limits.metadataBytes * LINE_FACTOR)
   }
@@ -89,14 +90,18 @@ export class ImportRun {
     else this.#chunk.add(checked.document, line.length)
   }
 
+  #newChunk(firstLine: number): ImportChunk {
+    return new ImportChunk(firstLine, this.#parts.chunkLimits ?? CHUNK_LIMITS)
+  }
+
   /** Hands the chunk over to be written, as soon as there is room for it. */
   async #dispatch(): Promise<void> {
     const chunk = this.#chunk
     if (chunk.isEmpty) return
     while (this.#mustWait(chunk)) await Promise.race(this.#inFlight.values())
     await this.#slots.take()
-    if (this.#failure !== undefined) return this.#slots.release()
-    this.#chunk = new ImportChunk(chunk.lastLine + 1)
+    if (this.#failure !== undefined || this.#isGone) return this.#slots.release()
+    this.#chunk = this.#newChunk(chunk.lastLine + 1)
     this.#ledger.begin(chunk)
     this.#inFlight.set(chunk, this.#write(chunk))
   }

@@ -3,6 +3,7 @@ import type { ItemErrorCode, ProblemCode } from '../../errors.ts'
 import type { Database } from '../database.ts'
 import type { StoreObserver } from '../observer.ts'
 import type { DocumentLimits } from './content.ts'
+import type { ChunkLimits } from './import-chunk.ts'
 import type { ImportCounts } from './import-ledger.ts'
 import type { ParseLine } from './import-line.ts'
 import { ImportRun } from './import-run.ts'
@@ -20,6 +21,8 @@ export type ImportParts = {
   limits: DocumentLimits
   observer: StoreObserver
   parse: ParseLine
+  /** Default: 2,000 documents, 8,000 lines or 4 MiB. */
+  chunkLimits?: ChunkLimits
 }
 
 /** One import. */

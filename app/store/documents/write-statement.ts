@@ -1,5 +1,12 @@
-import { v7 } from 'uuid'
-import { byteaArray, int8Array, jsonbArray, textArray, timestamptzArray, uuidArray } from '../binary-arrays.ts'
+import {
+  byteaArray,
+  int8Array,
+  jsonbArray,
+  newUuidArray,
+  textArray,
+  timestamptzArray,
+  uuidArray,
+} from '../binary-arrays.ts'
 import type { Session, Statement } from '../database.ts'
 import { HASH_BYTES } from './canonical.ts'
 import type { CheckedDocument, Content } from './content.ts'
@@ -102,10 +109,9 @@ export async function writeRows(session: Session, documents: CheckedDocument[]):
 function toParameters(documents: CheckedDocument[]): Buffer[] {
   const column = <K extends keyof CheckedDocument>(key: K) => documents.map((document) => document[key])
   const content = <K extends keyof Content>(key: K) => documents.map((document) => document.content[key])
-  const ids = column('id')
   return [
-    uuidArray(ids),
-    uuidArray(ids.map((id) => (id === null ? v7() : null))),
+    uuidArray(column('id')),
+    newUuidArray(documents.length),
     textArray(column('url')),
     textArray(column('host')),
     textArray(column('status')),

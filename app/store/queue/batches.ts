@@ -9,10 +9,11 @@ import { isMoved } from './table.ts'
 /** What the operations on queues work with. */
 export type QueueParts = { database: Database; observer: StoreObserver; catalog: QueueCatalog }
 
-// Measured: two batches keep both the database and the event loop busy; with more, batches only get smaller.
-const MAX_IN_FLIGHT = Number(process.env.INFLIGHT ?? 2)
+// Measured: two batches keep both the database and the event loop busy; with more, batches only get smaller. From fifty items
+// on company saves nothing any more, and waiting for it leaves a core idle.
+const MAX_IN_FLIGHT = 2
 const MAX_WEIGHT = 500
-const ALONE_FROM = Number(process.env.ALONE ?? 50)
+const ALONE_FROM = 50
 
 /** A coalescer whose batches are statements: an error that a value may have caused makes each request run alone. */
 export function statementCoalescer<Request, Answer>(

@@ -6,15 +6,18 @@ const LONGEST_PAUSE = 8
 
 /**
  * What a process remembers of one queue's polite pops: which share of the items at its head could be given out. Where it
- * was small (they belong to hosts that must wait), the next pops look at few items there, and only now and then.
+ * was small (they belong to hosts that must wait), the next pops look at few items there, and only now and then; and not at
+ * all where so few hosts were due that one statement looks at each of them.
  */
 export class PoliteMemory {
   #share = 0.5
   #pause = 0
   #skipped = 0
+  #dueHosts = Number.POSITIVE_INFINITY
 
   /** How many items at the head of the queue a pop of `count` should look at; 0: none this time. */
   windowSize(count: number): number {
+    if (this.#dueHosts <= count) return 0
     if (this.#skipped < this.#pause) {
       this.#skipped += 1
       return 0
@@ -28,6 +31,11 @@ export class PoliteMemory {
     this.#share = looked === 0 ? 1 : (this.#share + given / looked) / 2
     const isPoor = this.#share < LEAST_SHARE
     this.#pause = isPoor ? Math.min(Math.max(1, this.#pause * 2), LONGEST_PAUSE) : 0
+  }
+
+  /** How many hosts were due; infinite where there may have been more than were looked at. */
+  noteHosts(due: number): void {
+    this.#dueHosts = due
   }
 }
 

@@ -5,7 +5,7 @@ import type { QueueDefinition } from './definition.ts'
 import { sleepDueHosts } from './host-sleep.ts'
 import { POLITE_HOSTS } from './polite-hosts.ts'
 import { PoliteMemory } from './polite-memory.ts'
-import type { PoliteRow } from './polite-text.ts'
+import type { PoliteRow, Served } from './polite-text.ts'
 import { politeWindow } from './polite-window.ts'
 import { type TakenRow, takeOf, toPopped } from './pop.ts'
 import { pausedProblem } from './pop-batches.ts'
@@ -19,7 +19,8 @@ export type PoliteOptions = { count: number; perHost: number; leaseSeconds: numb
 export type PolitePopParts = QueueParts & { receipts: () => Promise<Receipts> }
 
 type Pop = PoliteOptions & { queue: string }
-type Found = { rows: TakenRow[]; looked: number; hosts: number; at: number }
+type Given = TakenRow & Served
+type Found = { rows: Given[]; looked: number; hosts: number; at: number }
 
 const MAX_ROUNDS = 20
 const HOSTS_A_ROUND = 1_000
@@ -33,7 +34,7 @@ const MEMORIES_KEPT = 2_000
  */
 export class PolitePop {
   readonly #parts: PolitePopParts
-  readonly #coalescer: Coalescer<Pop, TakenRow[]>
+  readonly #coalescer: Coalescer<Pop, Given[]>
   readonly #memories = new Map<string, PoliteMemory>()
 
   constructor(parts: PolitePopParts) {
@@ -57,8 +58,8 @@ export class PolitePop {
    * Whoever came first is served first. Together they get what a single pop may have; those who get nothing try again,
    * because a host without a delay may serve several of them.
    */
-  async #run(pops: Pop[]): Promise<TakenRow[][]> {
-    const answers: TakenRow[][] = pops.map(() => [])
+  async #run(pops: Pop[]): Promise<Given[][]> {
+    const answers: Given[][] = pops.map(() => [])
     let open = pops.map((_, n) => n)
     for (;;) {
       open = open.filter((n) => !pops[n]?.signal?.aborted)
@@ -72,12 +73,12 @@ export class PolitePop {
         start += wanted
       }
       open = open.filter((n) => answers[n]?.length === 0)
-      if (open.length === 0 || rows.length === 0) return answers
+      if (open.length === 0 || !rows.some(isWithoutDelay)) return answers
     }
   }
 
   /** What some have been given already must reach them, whatever happens to the others. */
-  async #takeMore(answers: TakenRow[][], pop: Pop): Promise<TakenRow[]> {
+  async #takeMore(answers: Given[][], pop: Pop): Promise<Given[]> {
     try {
       return await this.#take(pop.queue, pop)
     } catch (error) {
@@ -87,7 +88,7 @@ export class PolitePop {
     }
   }
 
-  #take(queue: string, options: PoliteOptions): Promise<TakenRow[]> {
+  #take(queue: string, options: PoliteOptions): Promise<Given[]> {
     const { catalog } = this.#parts
     return onTable(
       catalog,
@@ -102,13 +103,13 @@ export class PolitePop {
   }
 
   /** Nothing was found: there is nothing, or the queue is paused, or its items are elsewhere by now. */
-  async #takeAfterNothing(definition: QueueDefinition, options: PoliteOptions): Promise<TakenRow[]> {
+  async #takeAfterNothing(definition: QueueDefinition, options: PoliteOptions): Promise<Given[]> {
     const found = await lookAgain(this.#parts, definition)
     if (found?.current.paused) throw pausedProblem(definition.name)
     return found?.moved ? this.#takeFrom(found.current, options) : []
   }
 
-  async #takeFrom(definition: QueueDefinition, options: PoliteOptions): Promise<TakenRow[]> {
+  async #takeFrom(definition: QueueDefinition, options: PoliteOptions): Promise<Given[]> {
     const ahead = await this.#lookAhead(definition, options)
     if (ahead !== undefined && (ahead.sawAll || ahead.rows.length >= options.count)) return ahead.rows
     const rows = ahead?.rows ?? []
@@ -140,7 +141,7 @@ export class PolitePop {
   async #lookAtHosts(
     definition: QueueDefinition,
     options: PoliteOptions,
-    taken: { rows: TakenRow[]; at: number | null },
+    taken: { rows: Given[]; at: number | null },
   ): Promise<void> {
     const { database } = this.#parts
     let at = taken.at
@@ -149,6 +150,7 @@ export class PolitePop {
       const limit = Math.max(Math.ceil(missing * 1.05) + SPARE_HOSTS, round === 0 ? 0 : HOSTS_A_ROUND)
       const found = await lookAtSome(database, definition, options, { missing, limit, at })
       at ??= found.at
+      this.#memory(definition.name).noteHosts(found.looked < limit ? found.looked : Number.POSITIVE_INFINITY)
       taken.rows.push(...found.rows)
       if (taken.rows.length >= options.count || found.hosts === found.looked) return
       const slept = await sleepDueHosts(database, definition, limit)
@@ -183,8 +185,13 @@ function valuesOf(definition: QueueDefinition, options: PoliteOptions, count: nu
   return { take, values: [definition.name, seconds, count, options.perHost, delaySeconds, maxActive] }
 }
 
+/** Whether the host of an item could be asked again at once. */
+function isWithoutDelay(row: Served): boolean {
+  return row.host !== null && row.delay === 0
+}
+
 function toFound(rows: PoliteRow[]): Found {
-  const items = rows.filter((row): row is PoliteRow & TakenRow => row.id !== null)
+  const items = rows.filter((row): row is PoliteRow & Given => row.id !== null)
   const hosts = new Set(items.map((row) => row.host))
   hosts.delete(null)
   return { rows: items, looked: rows[0]?.looked ?? 0, hosts: hosts.size, at: rows[0]?.at ?? 0 }

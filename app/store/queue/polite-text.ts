@@ -7,7 +7,10 @@ import { IS_READY, TAKE, type Take, type TakenRow } from './pop.ts'
  * What a statement of a polite pop answers: one row an item, and one without an id where there is none. `looked`: how many
  * items or hosts it looked at; `at`: when it began, in microseconds since 1970.
  */
-export type PoliteRow = (TakenRow | { id: null }) & { host: string | null; looked: number; at: number }
+export type PoliteRow = (TakenRow | { id: null }) & Served & { looked: number; at: number }
+
+/** The host that an item was given out of, and the delay that this started. */
+export type Served = { host: string | null; delay: number | null }
 
 /** False while the queue is paused: part of each statement, so that a pause acts at once. */
 export const IS_RUNNING = 'NOT (SELECT paused FROM storage.queue WHERE name = $1)'
@@ -61,7 +64,7 @@ export function politeText(table: string, take: Take, { ctes, looked }: { ctes: 
   return `WITH ${ctes}, moved AS (${MOVED}),
 picked AS MATERIALIZED (SELECT id, clock_timestamp() AS at FROM given),
 taken AS (${TAKE[take](table)})
-SELECT taken.id, taken.key, taken.data, taken.priority, taken.attempt, taken.started, given.host,
+SELECT taken.id, taken.key, taken.data, taken.priority, taken.attempt, taken.started, given.host, given.delay,
   (${looked}) AS looked, (extract(epoch FROM now()) * 1000000)::bigint AS at
 FROM (VALUES (1)) AS always (one) LEFT JOIN (taken JOIN given ON given.id = taken.id) ON true
 ORDER BY taken.priority DESC, taken.created_on`

@@ -40,3 +40,12 @@ test('an empty queue is looked at each time', () => {
     memory.note({ looked: 0, given: 0 })
   }
 })
+
+test('where no more hosts were due than items are asked for, nothing is missed without a window', () => {
+  const memory = new PoliteMemory()
+  memory.noteHosts(5)
+  expect(memory.windowSize(5)).toBe(0)
+  expect(memory.windowSize(4)).toBe(16)
+  memory.noteHosts(Number.POSITIVE_INFINITY)
+  expect(memory.windowSize(5)).toBe(16)
+})

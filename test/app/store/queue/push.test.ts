@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { Database } from '../../../../app/store/database.ts'
+import { silentObserver } from '../../../../app/store/observer.ts'
 import { pushWithin } from '../../../../app/store/queue/push.ts'
+import { PushBatches } from '../../../../app/store/queue/push-batches.ts'
+import { atEndOfFile } from '../../../support/end-of-file.ts'
 import { createFixture, newQueue } from './control-fixture.ts'
 
 const { test: db, store, database, catalog } = await createFixture()
@@ -127,6 +131,26 @@ describe('per-item results', () => {
 
     expect(new Set(results(answers))).toEqual(new Set(['created']))
     expect(popped.map((item) => item.id)).toEqual(Array.from({ length: 10_000 }, (_, n) => `${n}`))
+  })
+})
+
+describe('many requests', () => {
+  test('those that come while two statements are under way share the next', async () => {
+    const queue = newQueue()
+    await store.push(queue, [{ id: 'first' }])
+    let statements = 0
+    const query = (name: string) => {
+      statements += name === 'queue_push' ? 1 : 0
+    }
+    const pool = { url: db.url, maxPoolSize: 10, acquireTimeoutMs: 30_000, statementTimeoutMs: 30_000 }
+    const counting = new Database(pool, { ...silentObserver, query })
+    atEndOfFile(() => counting.close())
+    const batches = new PushBatches({ database: counting, observer: silentObserver, catalog }, () => {})
+    const items = Array.from({ length: 100 }, (_, n) => ({ id: `${n}`, priority: 0, payloadJson: '{}' }))
+    const pushes = items.map((item) => batches.push(queue, [item]))
+
+    expect(results((await Promise.all(pushes)).flat())).toEqual(Array(100).fill('created'))
+    expect(statements).toBeLessThan(5)
   })
 })
 
