@@ -142,54 +142,52 @@ function shiftToUtc(parts: RegExpExecArray, offset: string, micros: string): str
 /** Encodes a JSON object that PostgreSQL can store as jsonb; its encoding is what is sent and what is measured. */
 export function encodeJson(value: unknown, field: JsonField): string | ItemError {
   if (!isObject(value)) return itemError('invalid_type', `${field.name} must be an object.`)
-  const fault = checkJson(value, field)
-  if (fault !== undefined) return fault
-  const text = JSON.stringify(value)
-  return checkEncodedSize(text, field) ?? text
+  return checkShape(value, field) ?? checkEncoded(JSON.stringify(value), value, field)
 }
 
-/** Checks the size of a JSON object that is already encoded. */
-export function checkEncodedSize(text: string, field: JsonField): ItemError | undefined {
-  if (text.length * 3 <= field.maxBytes || Buffer.byteLength(text) <= field.maxBytes) return undefined
+/** Checks a JSON value before it is encoded: its depth, and that its numbers are finite. */
+export function checkShape(value: unknown, field: JsonField): ItemError | undefined {
+  const code = findFault(value, field.maxDepth)
+  return code === undefined ? undefined : itemError(code, FAULTS[code](field))
+}
+
+/** Checks the encoding of a value: its size, and the texts and keys in it. Answers the encoding. */
+export function checkEncoded(text: string, value: unknown, field: JsonField): string | ItemError {
+  // JSON.stringify() escapes what PostgreSQL cannot store (and some more): where it escaped nothing, all texts are fine.
+  if (text.includes('\\u') && !hasStorableTexts(value)) return itemError('invalid_text', FAULTS.invalid_text(field))
+  if (text.length * 3 <= field.maxBytes || Buffer.byteLength(text) <= field.maxBytes) return text
   return itemError(field.tooLarge, `${field.name} is larger than ${field.maxBytes} bytes.`)
 }
 
-/** Checks everything inside a JSON value: depth, finite numbers, texts and keys that can be stored. */
+/** Checks everything inside a JSON value but its size: depth, finite numbers, texts and keys that can be stored. */
 export function checkJson(value: unknown, field: JsonField): ItemError | undefined {
-  const code = findFault(value, field.maxDepth)
-  if (code === undefined) return undefined
-  return itemError(code, FAULTS[code](field))
+  const fault = checkShape(value, field)
+  if (fault !== undefined || hasStorableTexts(value)) return fault
+  return itemError('invalid_text', FAULTS.invalid_text(field))
 }
 
-type Fault = 'too_deep' | 'invalid_number' | 'invalid_text'
-
-const FAULTS: Record<Fault, (field: JsonField) => string> = {
-  too_deep: (field) => `${field.name} is nested more than ${field.maxDepth} deep.`,
-  invalid_number: (field) => `${field.name} holds a number out of range.`,
-  invalid_text: (field) => `${field.name} holds a text or key with a NUL or a lone surrogate.`,
+const FAULTS = {
+  too_deep: (field: JsonField) => `${field.name} is nested more than ${field.maxDepth} deep.`,
+  invalid_number: (field: JsonField) => `${field.name} holds a number out of range.`,
+  invalid_text: (field: JsonField) => `${field.name} holds a text or key with a NUL or a lone surrogate.`,
 }
 
-function findFault(value: unknown, depthLeft: number): Fault | undefined {
-  if (typeof value === 'string') return isStorable(value) ? undefined : 'invalid_text'
+function findFault(value: unknown, depthLeft: number): 'too_deep' | 'invalid_number' | undefined {
   // JSON.parse makes Infinity of 1e400.
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'invalid_number'
   if (typeof value !== 'object' || value === null) return undefined
   if (depthLeft === 0) return 'too_deep'
-  return Array.isArray(value) ? findInArray(value, depthLeft - 1) : findInObject(value as RawObject, depthLeft - 1)
-}
-
-function findInArray(values: unknown[], depthLeft: number): Fault | undefined {
-  for (const value of values) {
-    const fault = findFault(value, depthLeft)
+  for (const key in value) {
+    const fault = findFault((value as RawObject)[key], depthLeft - 1)
     if (fault !== undefined) return fault
   }
   return undefined
 }
 
-function findInObject(object: RawObject, depthLeft: number): Fault | undefined {
-  for (const key in object) {
-    const fault = isStorable(key) ? findFault(object[key], depthLeft) : 'invalid_text'
-    if (fault !== undefined) return fault
-  }
-  return undefined
+/** Only for values whose depth is known to be bounded. */
+function hasStorableTexts(value: unknown): boolean {
+  if (typeof value === 'string') return isStorable(value)
+  if (typeof value !== 'object' || value === null) return true
+  if (Array.isArray(value)) return value.every(hasStorableTexts)
+  return Object.entries(value).every(([key, member]) => isStorable(key) && hasStorableTexts(member))
 }

@@ -7,7 +7,7 @@ import { CLUSTER, foreignKubeconfig } from './place.ts'
 /** Takes down what `clusterUp` made; answers whether there was anything. */
 export async function clusterDown(report: Report): Promise<boolean> {
   if (foreignKubeconfig()) return leaveForeign(report)
-  return withLock(CLUSTER, () => removeNode(CLUSTER))
+  return withLock(CLUSTER, () => removeNode(CLUSTER, report))
 }
 
 async function leaveForeign(report: Report): Promise<boolean> {

@@ -1,13 +1,24 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
 import { bundleOf } from './kit/bundle.ts'
 import { Client } from './kit/client.ts'
 import { killPod } from './kit/faults.ts'
 import { useNamespace } from './kit/namespace.ts'
 import { startPostgres } from './kit/postgres.ts'
+import { ensurePrometheus, query } from './kit/prometheus.ts'
 import { startStorageService } from './kit/storage-service.ts'
 
 const LOAD_SECONDS = 20
 const KILL_AFTER_MS = 6_000
+const SCRAPE_TIMEOUT_MS = 120_000
+const METRICS = [
+  'database_connections_active',
+  'database_queries_total',
+  'database_errors_total',
+  'query_latency_seconds',
+  'queue_size',
+  'queue_operations_total',
+]
 
 const storage = useNamespace('proof')
 const callers = useNamespace('callers')
@@ -47,6 +58,25 @@ describe('the service as a plain Deployment', () => {
       status: 403,
       json: { code: 'forbidden' },
     })
+  })
+
+  test('is scraped by Prometheus through a ServiceMonitor: the six metrics are in it', async () => {
+    await ensurePrometheus()
+    // Errors are counted from the first one.
+    await killPod(storage, 'postgres-0')
+    const pop = { operation: 'pop', queue: 'proof', items: [] }
+    await eventually(async () => (await allowed.fetch(`${url}/api/queue`, { json: pop })).status === 503)
+    await storage.apply({
+      apiVersion: 'monitoring.coreos.com/v1',
+      kind: 'ServiceMonitor',
+      metadata: { name: 'storage' },
+      spec: { selector: { matchLabels: { app: 'storage' } }, endpoints: [{ port: 'metrics', interval: '2s' }] },
+    })
+    for (const name of METRICS) {
+      const selector = `{__name__=~"${name}(_count)?", namespace="${storage.name}"}`
+      await eventually(async () => (await query(selector)).length > 0, { timeoutMs: SCRAPE_TIMEOUT_MS })
+    }
+    expect(await query(`up{namespace="${storage.name}"}`)).toMatchObject([{ value: [expect.any(Number), '1'] }])
   })
 
   test('loses nothing when its pod is killed under load', async () => {

@@ -22,7 +22,7 @@ export async function clusterStatus(): Promise<Status> {
     }
   }
   const { ready, lines } = await asked(`our own cluster, process ${pid}, at ${state.settings.subnet.node}`)
-  const images = Object.entries(state.images).map(([image, id]) => `  image ${image} (${id.slice(0, 12)})`)
+  const images = Object.entries(state.images).map(([image, [digest]]) => `  image ${image} (${digest?.slice(7, 19)})`)
   return { ready, lines: [...lines, `  kubeconfig ${activeKubeconfig()}`, ...images] }
 }
 

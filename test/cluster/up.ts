@@ -4,12 +4,10 @@ import { ensureBaseImages } from '../image/base-images.ts'
 import { eventually } from '../support/eventually.ts'
 import { binaryPath, buildParts, type Report } from './build/build.ts'
 import { NODE_PARTS, part } from './build/parts.ts'
-import { type Archive, archiveOf } from './images/archive.ts'
-import { loadImages } from './images/load.ts'
 import { makePartImage } from './images/part-image.ts'
 import { BASE_IMAGE, makeProjectImages } from './images/project-images.ts'
+import { provideImages } from './images/provide.ts'
 import { kubectl, tryKubectl } from './kubectl.ts'
-import { importImages } from './node/import.ts'
 import { withLock } from './node/lock.ts'
 import { ensureNode } from './node/make.ts'
 import { checkMachine } from './node/requirements.ts'
@@ -37,8 +35,7 @@ async function bringUp(report: Report, options: UpOptions): Promise<void> {
   await mkdir(CLUSTER, { recursive: true })
   await ensureNode(CLUSTER, binaries, report)
   // The API server starts meanwhile.
-  const archives = await makeImages(NODE_IMAGES, options, report)
-  await importImages(CLUSTER, archives, report)
+  await provideImages(await makeImages(NODE_IMAGES, options, report), report)
   report('waiting for the API server ...')
   await eventually(async () => (await tryKubectl(['get', '--raw', '/readyz'])).code === 0, {
     timeoutMs: READY_TIMEOUT_MS,
@@ -53,17 +50,17 @@ async function bringUp(report: Report, options: UpOptions): Promise<void> {
 /** The class of small volumes comes with its provisioner; everything else is there. */
 async function prepareForeign(report: Report): Promise<void> {
   await buildParts([part('kubectl'), part('local-path-provisioner')], report)
-  await loadImages(await makeImages(['local-path-provisioner'], {}, report), report)
+  await provideImages(await makeImages(['local-path-provisioner'], {}, report), report)
   await applyManifests(['storage', 'hand'])
   await kubectl(['rollout', 'status', '-n', 'sonoma-cluster-storage', 'deployment/provisioner', '--timeout=120s'])
 }
 
-async function makeImages(parts: string[], { bare }: UpOptions, report: Report): Promise<Archive[]> {
+async function makeImages(parts: string[], { bare }: UpOptions, report: Report): Promise<string[]> {
   report('building the images ...')
   await ensureBaseImages()
-  const archives = bare ? [await archiveOf(BASE_IMAGE)] : await makeProjectImages()
-  for (const name of parts) archives.push(await makePartImage(name, binaryPath(part(name))))
-  return archives
+  const images = bare ? [BASE_IMAGE] : await makeProjectImages()
+  for (const name of parts) images.push(await makePartImage(name, binaryPath(part(name))))
+  return images
 }
 
 async function applyManifests(names: string[]): Promise<void> {

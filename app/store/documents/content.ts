@@ -1,10 +1,10 @@
 import type { ItemError } from '../../errors.ts'
 import {
-  checkEncodedSize,
+  checkEncoded,
   checkInteger,
-  checkJson,
   checkKeys,
   checkOptionalTime,
+  checkShape,
   checkText,
   isItemError,
   isObject,
@@ -103,10 +103,7 @@ function checkNamed(contentType: unknown, size: unknown): ItemError | undefined 
 
 function encodeRest(raw: RawObject, limits: DocumentLimits): string | ItemError {
   const field = metadataField(limits)
-  const fault = checkJson(raw, field)
-  if (fault !== undefined) return fault
-  const text = canonicalJson(raw, NAMED)
-  return checkEncodedSize(text, field) ?? text
+  return checkShape(raw, field) ?? checkEncoded(canonicalJson(raw, NAMED), raw, field)
 }
 
 /** The metadata as the field that checks of JSON speak of. */

@@ -8,11 +8,18 @@ import { DocumentReader, type FoundDocument } from './get.ts'
 import { type ListRequest, list } from './list.ts'
 import { noSuchDocument } from './lock.ts'
 import { type Lookup, lookUp } from './lookup.ts'
+import { Novelty } from './novelty.ts'
 import { patchDocument } from './patch.ts'
 import { type WriteOutcome, writeRequest } from './write-request.ts'
 
 /** What the document store works with; `queues` is for items that are pushed with documents. */
-export type DocumentStoreParts = { database: Database; limits: DocumentLimits; queues: EnqueueParts }
+export type DocumentStoreParts = {
+  database: Database
+  limits: DocumentLimits
+  queues: EnqueueParts
+  /** Default: a new one. */
+  novelty?: Novelty
+}
 
 export type WriteOptions = { strict: boolean; enqueue?: EnqueueRequest[] | undefined }
 
@@ -20,9 +27,11 @@ export type WriteOptions = { strict: boolean; enqueue?: EnqueueRequest[] | undef
 export class DocumentStore {
   readonly #parts: DocumentStoreParts
   readonly #reader: DocumentReader
+  readonly #novelty: Novelty
 
   constructor(parts: DocumentStoreParts) {
     this.#parts = parts
+    this.#novelty = parts.novelty ?? new Novelty()
     this.#reader = new DocumentReader(parts.database)
   }
 
@@ -33,7 +42,7 @@ export class DocumentStore {
   write(documents: unknown[], { strict, enqueue }: WriteOptions): Promise<WriteOutcome> {
     const { database, limits, queues } = this.#parts
     const items = enqueue === undefined || enqueue.length === 0 ? undefined : new Enqueue(queues, enqueue)
-    return writeRequest(database, limits, { documents, strict, enqueue: items })
+    return writeRequest({ database, limits, novelty: this.#novelty }, { documents, strict, enqueue: items })
   }
 
   /** One document as JSON text with its entity tag; undefined where there is none. */

@@ -1,6 +1,6 @@
 import type { ItemError } from '../../errors.ts'
 import { itemError } from '../check.ts'
-import { type Group, groupWithout, type Sent } from './repeats.ts'
+import { claimOf, type Group, groupWithout, membersOf, type Sent } from './repeats.ts'
 import type { Verdict, WriteReply } from './write-statement.ts'
 
 /** How many documents ended how; all of these count as stored. */
@@ -38,11 +38,18 @@ export class Tally {
     const again: Group[] = []
     const missedRows = new Set(missed)
     const storedIds = (reply.stored_ids ?? []).values()
-    for (const [n, group] of groups.entries()) {
+    for (let n = 0; n < groups.length; n += 1) {
+      const group = groups[n] as Group
       const rest = missedRows.has(n + 1) ? group : this.#settle(group, verdicts[n] as Verdict, storedIds)
       if (rest !== undefined) again.push(rest)
     }
     return again
+  }
+
+  /** All of these were new and are stored. */
+  addInserted(groups: Group[]): void {
+    this.summary.inserted += groups.length
+    for (const group of groups) this.#settleOthers(group)
   }
 
   #settle(group: Group, verdict: Verdict, storedIds: Iterator<string>): Group | undefined {
@@ -50,30 +57,33 @@ export class Tally {
     if (verdict === 'k') return this.#refuseClaim(group)
     if (verdict === 'u') this.summary.unchanged += 1
     if (verdict === 's') this.summary.stale += 1
-    if (group.members.length > 1) this.#settleRepeats(group)
+    this.#settleOthers(group)
     return undefined
   }
 
-  /** The first member is stored now. */
-  #settleRepeats({ members, claimedId }: Group): void {
-    for (const member of members.slice(1)) {
-      const { id } = member.document
-      if (id === null || id === claimedId) this.summary.duplicate += 1
-      else this.fail([member], urlConflict(claimedId as string))
+  /** The newest is stored now. */
+  #settleOthers(group: Group): void {
+    if (group.others === undefined) return
+    const claim = claimOf(group)
+    for (const other of group.others) {
+      const { id } = other.document
+      if (id === null || id === claim) this.summary.duplicate += 1
+      else this.fail([other], urlConflict(claim as string))
     }
   }
 
   /** The url is stored with another id: whoever brings any other one fails, the rest is written under that id. */
   #refuseIds(group: Group, error: ItemError): Group | undefined {
     const isRefused = ({ document: { id } }: Sent) => id !== null && id !== error.storedId
-    this.fail(group.members.filter(isRefused), error)
+    this.fail(membersOf(group).filter(isRefused), error)
     return groupWithout(group, isRefused)
   }
 
   #refuseClaim(group: Group): Group | undefined {
-    const isRefused = ({ document }: Sent) => document.id === group.claimedId
-    const error = itemError('id_conflict', `The id ${group.claimedId} is that of a document with another url.`)
-    this.fail(group.members.filter(isRefused), error)
+    const claim = claimOf(group)
+    const isRefused = ({ document }: Sent) => document.id === claim
+    const error = itemError('id_conflict', `The id ${claim} is that of a document with another url.`)
+    this.fail(membersOf(group).filter(isRefused), error)
     return groupWithout(group, isRefused)
   }
 }

@@ -5,6 +5,7 @@ import type { Database, Session } from '../database.ts'
 import { isMoved } from '../queue/table.ts'
 import { checkDocument, type DocumentLimits } from './content.ts'
 import type { Enqueue, Enqueued } from './enqueue.ts'
+import type { Novelty } from './novelty.ts'
 import type { Sent } from './repeats.ts'
 import type { Failure, Summary, Tally } from './tally.ts'
 import {
@@ -44,27 +45,26 @@ const NOTHING_ENQUEUED: Enqueued = { created: 0, duplicate: 0, stored: 0, invali
 type Checked = { sent: Sent[]; failures: Failure[] }
 type Written = { tally: Tally; enqueued: Enqueued }
 
+/** What every write works with. */
+export type WriteParts = { database: Database; limits: DocumentLimits; novelty: Novelty }
+
 /** Checks and writes the documents of one request. Throws `strict_failed` with one entry for each bad item. */
-export async function writeRequest(
-  database: Database,
-  limits: DocumentLimits,
-  request: WriteRequest,
-): Promise<WriteOutcome> {
-  const checked = await checkAll(request.documents, limits)
+export async function writeRequest(parts: WriteParts, request: WriteRequest): Promise<WriteOutcome> {
+  const checked = await checkAll(request.documents, parts.limits)
   const { strict, enqueue } = request
   await enqueue?.prepare()
   const isAtomic = strict || enqueue !== undefined
-  const written = isAtomic ? await writeAtomically(database, request, checked) : await writeApart(database, checked)
+  const written = isAtomic ? await writeAtomically(parts, request, checked) : await writeApart(parts, checked)
   enqueue?.committed(written.enqueued)
   return toOutcome(request.documents, [...checked.failures, ...written.tally.failures], written)
 }
 
 async function checkAll(documents: unknown[], limits: DocumentLimits): Promise<Checked> {
   const checked: Checked = { sent: [], failures: [] }
-  for (const [index, raw] of documents.entries()) {
+  for (let index = 0; index < documents.length; index += 1) {
     // A large request must not keep all others waiting.
     if (index > 0 && index % CHUNK_ROWS === 0) await nextTurn()
-    const document = checkDocument(raw, limits)
+    const document = checkDocument(documents[index], limits)
     if (isItemError(document)) checked.failures.push({ index, error: document })
     else checked.sent.push({ index, document })
   }
@@ -72,8 +72,8 @@ async function checkAll(documents: unknown[], limits: DocumentLimits): Promise<C
 }
 
 /** A transaction for each chunk. */
-async function writeApart(database: Database, { sent }: Checked): Promise<Written> {
-  const writer = new DocumentWriter(separately(database))
+async function writeApart({ database, novelty }: WriteParts, { sent }: Checked): Promise<Written> {
+  const writer = new DocumentWriter(separately(database), novelty)
   await writer.write(sent)
   return { tally: writer.tally, enqueued: NOTHING_ENQUEUED }
 }
@@ -82,9 +82,12 @@ async function writeApart(database: Database, { sent }: Checked): Promise<Writte
  * One transaction for everything. Once more where the first try shows what it did not expect: a value that PostgreSQL turns
  * down (it is then looked for), or a queue that has moved to another table.
  */
-async function writeAtomically(database: Database, request: WriteRequest, checked: Checked): Promise<Written> {
+async function writeAtomically(parts: WriteParts, request: WriteRequest, checked: Checked): Promise<Written> {
   const run = (scopeOf: (session: Session) => WriteScope) =>
-    database.transaction((session) => writeWithin(scopeOf(session), request, checked))
+    parts.database.transaction((session) => {
+      const scope = scopeOf(session)
+      return writeWithin(new DocumentWriter(scope, parts.novelty), scope, request, checked)
+    })
   try {
     return await run(together)
   } catch (error) {
@@ -99,11 +102,15 @@ async function writeAtomically(database: Database, request: WriteRequest, checke
   }
 }
 
-async function writeWithin(scope: WriteScope, { enqueue, strict }: WriteRequest, checked: Checked): Promise<Written> {
-  const writer = new DocumentWriter(scope)
+async function writeWithin(
+  writer: DocumentWriter,
+  { session }: WriteScope,
+  { enqueue, strict }: WriteRequest,
+  checked: Checked,
+): Promise<Written> {
   await writer.write(checked.sent)
   if (strict) refuseBad([...checked.failures, ...writer.tally.failures], enqueue)
-  const enqueued = (await enqueue?.push(scope.session)) ?? NOTHING_ENQUEUED
+  const enqueued = (await enqueue?.push(session)) ?? NOTHING_ENQUEUED
   return { tally: writer.tally, enqueued }
 }
 

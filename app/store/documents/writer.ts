@@ -2,9 +2,19 @@ import { Problem } from '../../errors.ts'
 import { itemError } from '../check.ts'
 import type { Database, Session, Statement } from '../database.ts'
 import { errorCode } from '../database-errors.ts'
-import { apartByClaim, type Group, groupByUrl, groupWithout, inUrlOrder, rowOf, type Sent } from './repeats.ts'
+import type { Novelty } from './novelty.ts'
+import {
+  apartByClaim,
+  type Group,
+  groupByUrl,
+  groupWithout,
+  inUrlOrder,
+  membersOf,
+  rowOf,
+  type Sent,
+} from './repeats.ts'
 import { Tally } from './tally.ts'
-import { type WriteReply, writeRows } from './write-statement.ts'
+import { type EncodedRows, encodeRows, insertRows, writeRows } from './write-statement.ts'
 
 /** Where a write happens. Without `attempt` an error ends the transaction and with it the whole write. */
 export type WriteScope = {
@@ -63,15 +73,18 @@ export function isDataError(error: unknown): boolean {
 /**
  * Writes the documents of one request in chunks and counts them in `tally`. Documents of the same url are put together
  * first. Where each statement is its own transaction and some are done, what the database cannot take any more is the error
- * of the documents that are left; otherwise it is thrown.
+ * of the documents that are left; otherwise it is thrown. With a `novelty` it may insert
+ * without looking first.
  */
 export class DocumentWriter {
   readonly tally = new Tally()
   readonly #scope: WriteScope
+  readonly #novelty: Novelty | undefined
   #problem: Problem | undefined
 
-  constructor(scope: WriteScope) {
+  constructor(scope: WriteScope, novelty?: Novelty) {
     this.#scope = scope
+    this.#novelty = novelty
   }
 
   async write(sent: Sent[]): Promise<void> {
@@ -83,43 +96,67 @@ export class DocumentWriter {
       const before = this.tally.count
       const again = await this.#writeAll(pending)
       races = this.tally.count === before ? races + 1 : 0
-      pending = [...(races > MAX_RACES ? this.#giveUp(again, BUSY) : again), ...waiting]
+      pending = inUrlOrder([...(races > MAX_RACES ? this.#giveUp(again, BUSY) : again), ...waiting])
       waiting = []
     }
   }
 
   async #writeAll(groups: Group[]): Promise<Group[]> {
-    const sorted = inUrlOrder(groups)
     const again: Group[] = []
-    for (let start = 0; start < sorted.length; start += CHUNK_ROWS) {
-      again.push(...(await this.#writeChunk(sorted.slice(start, start + CHUNK_ROWS))))
+    for (let start = 0; start < groups.length; start += CHUNK_ROWS) {
+      again.push(...(await this.#writeChunk(groups.slice(start, start + CHUNK_ROWS))))
     }
     return again
   }
 
   /** Answers the groups that have to be written again. */
   async #writeChunk(groups: Group[]): Promise<Group[]> {
-    const reply = await this.#tryWrite(groups)
+    const rows = encodeRows(groups.map(rowOf))
+    if (this.#novelty?.isHigh && (await this.#insert(groups, rows))) return []
+    const { summary } = this.tally
+    const before = summary.inserted
+    const again = await this.#judge(groups, rows)
+    this.#novelty?.note(groups.length, summary.inserted - before)
+    return again
+  }
+
+  /** Whether all of them were new, and are stored now; otherwise nothing is. */
+  async #insert(groups: Group[], rows: EncodedRows): Promise<boolean> {
+    let newRows = 0
+    try {
+      const error = await this.#attempt((session) => insertRows(session, rows))
+      if (error !== undefined) return false
+      newRows = groups.length
+      this.tally.addInserted(groups)
+      return true
+    } finally {
+      this.#novelty?.note(groups.length, newRows)
+    }
+  }
+
+  async #judge(groups: Group[], rows: EncodedRows): Promise<Group[]> {
+    const reply = await this.#attempt((session) => writeRows(session, rows))
     if (reply instanceof Problem) return this.#giveUp(groups, reply.message)
     if (!(reply instanceof Error)) return this.tally.add(groups, reply)
     if (groups.length === 1) return this.#refuse(groups[0] as Group, reply)
     // Bisection: one bad row costs twenty statements; a savepoint for each row would cost every request.
+    const again: Group[] = []
     const middle = groups.length >> 1
-    const left = await this.#writeChunk(groups.slice(0, middle))
-    const right = await this.#writeChunk(groups.slice(middle))
-    return [...left, ...right]
+    for (const half of [groups.slice(0, middle), groups.slice(middle)]) {
+      again.push(...(await this.#judge(half, encodeRows(half.map(rowOf)))))
+    }
+    return again
   }
 
-  async #tryWrite(groups: Group[]): Promise<WriteReply | Error> {
-    const { session, attempt } = this.#scope
+  async #attempt<T>(write: (session: Session) => Promise<T>): Promise<T | Error> {
+    const { session, attempt, commitsEach } = this.#scope
     if (this.#problem !== undefined) return this.#problem
-    const write = () => writeRows(session, groups.map(rowOf))
-    if (attempt === undefined) return write()
+    if (attempt === undefined) return write(session)
     try {
-      return await attempt(write)
+      return await attempt(() => write(session))
     } catch (error) {
       if (error instanceof Error && isDataError(error)) return error
-      if (!(error instanceof Problem) || !this.#scope.commitsEach || this.tally.stored === 0) throw error
+      if (!(error instanceof Problem) || !commitsEach || this.tally.stored === 0) throw error
       this.#problem = error
       return error
     }
@@ -129,14 +166,13 @@ export class DocumentWriter {
   #refuse(group: Group, error: Error): Group[] {
     // Another transaction has just stored the id: the next try sees it.
     if ((error as { constraint?: string }).constraint === PRIMARY_KEY) return [group]
-    const newest = group.members[0] as Sent
-    this.tally.fail([newest], itemError('invalid_item', 'The database does not accept this document.'))
-    const rest = groupWithout(group, (member) => member === newest)
+    this.tally.fail([group], itemError('invalid_item', 'The database does not accept this document.'))
+    const rest = groupWithout(group, (member) => member.index === group.index)
     return rest === undefined ? [] : [rest]
   }
 
   #giveUp(groups: Group[], reason: string): never[] {
-    for (const group of groups) this.tally.fail(group.members, itemError('unavailable', reason))
+    for (const group of groups) this.tally.fail(membersOf(group), itemError('unavailable', reason))
     return []
   }
 }

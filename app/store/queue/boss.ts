@@ -11,7 +11,12 @@ const RETRY_MS_LAST = 30_000
 const HOUR_SECONDS = 3_600
 const DAY_SECONDS = 24 * HOUR_SECONDS
 // A rebuild of an index, or a pass over millions of items, takes longer than any request may.
-const STATEMENT_TIMEOUT = `SET statement_timeout = '1h'`
+const BEGIN = `SELECT set_config('statement_timeout', '1h', false), pg_backend_pid() AS pid`
+const END = 'RESET statement_timeout'
+const CANCEL = {
+  name: 'queue_boss_cancel',
+  text: 'SELECT pg_cancel_backend(pid) FROM unnest($1::integer[]) AS running (pid)',
+}
 
 // Of pg-boss runs what looks after its own tables: the removal of done items that outlived their time, its statistics, the
 // rebuilding of bloated indexes, the watch over vacuum. Live items are none of its business: each says itself that it is
@@ -39,7 +44,7 @@ export class BossMaintenance {
   readonly #options: BossOptions
   #stopping: AbortController | undefined
   #starting: Promise<void> = Promise.resolve()
-  #boss: PgBoss | undefined
+  #runner: BossRunner | undefined
 
   constructor(options: BossOptions) {
     this.#options = options
@@ -52,30 +57,30 @@ export class BossMaintenance {
     this.#starting = this.#startUntilRunning(this.#stopping.signal)
   }
 
-  /** Ends after the statement under way. */
+  /** Ends at once: what pg-boss is at is cancelled, and is done again another time. */
   async stop(): Promise<void> {
     this.#stopping?.abort()
     await this.#starting
-    await this.#boss?.stop({ graceful: false, close: false })
-    this.#boss = undefined
+    await this.#runner?.stop()
+    this.#runner = undefined
     this.#stopping = undefined
   }
 
   /** Whether it has started. */
   get isRunning(): boolean {
-    return this.#boss !== undefined
+    return this.#runner !== undefined
   }
 
   async #startUntilRunning(signal: AbortSignal): Promise<void> {
     for (let waitMs = RETRY_MS_FIRST; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MS_LAST)) {
-      const boss = createBoss(this.#options)
+      const runner = new BossRunner(this.#options)
       try {
-        await boss.start()
-        this.#boss = boss
+        await runner.boss.start()
+        this.#runner = runner
         return
       } catch (error) {
         this.#options.observer.backgroundError(TASK, error)
-        await boss.stop({ graceful: false, close: false })
+        await runner.stop()
       }
       await delay(waitMs, undefined, { signal }).catch(() => undefined)
     }
@@ -83,19 +88,47 @@ export class BossMaintenance {
 }
 
 /** A pg-boss over the service's connections that does maintenance only; its errors and warnings go to the observer. */
-export function createBoss({ database, observer }: BossOptions): PgBoss {
-  const boss = new PgBoss({ ...CONFIGURATION, db: { executeSql: (text, values) => execute(database, text, values) } })
-  boss.on('error', (error) => observer.backgroundError(TASK, error))
-  boss.on('warning', (warning) => observer.backgroundError(TASK, new Error(warning.message)))
-  return boss
-}
+export class BossRunner {
+  readonly boss: PgBoss
+  readonly #options: BossOptions
+  readonly #running = new Set<number>()
+  #isStopping = false
 
-/** Several statements in one text are answered with an array of results; pg-boss takes either. */
-function execute(database: Database, text: string, values?: unknown[]) {
-  return database.withClient(async (client) => {
-    await client.query(STATEMENT_TIMEOUT)
-    const result = await client.query(text, values)
-    await client.query('RESET statement_timeout')
-    return result
-  })
+  constructor(options: BossOptions) {
+    this.#options = options
+    this.boss = new PgBoss({ ...CONFIGURATION, db: { executeSql: (text, values) => this.#execute(text, values) } })
+    this.boss.on('error', (error) => this.#report(error))
+    this.boss.on('warning', (warning) => this.#report(new Error(warning.message)))
+  }
+
+  /** Cancels the statements under way and ends. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    const stopped = this.boss.stop({ graceful: false, close: false })
+    if (this.#running.size > 0) {
+      await this.#options.database.query(CANCEL, [[...this.#running]]).catch((error) => this.#report(error))
+    }
+    await stopped
+  }
+
+  /** Several statements in one text are answered with an array of results; pg-boss takes either. */
+  #execute(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> {
+    if (this.#isStopping) return Promise.reject(new Error('pg-boss is stopping'))
+    return this.#options.database.withClient(async (client) => {
+      const { rows } = await client.query<{ pid: number }>(BEGIN)
+      const pid = rows[0]?.pid ?? 0
+      this.#running.add(pid)
+      try {
+        const result = await client.query(text, values)
+        await client.query(END)
+        return result
+      } finally {
+        this.#running.delete(pid)
+      }
+    })
+  }
+
+  #report(error: unknown): void {
+    if (!this.#isStopping) this.#options.observer.backgroundError(TASK, error)
+  }
 }

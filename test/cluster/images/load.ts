@@ -1,10 +1,12 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { run } from '../../image/command.ts'
 import type { Report } from '../build/build.ts'
 import { Refusal } from '../refusal.ts'
-import type { Archive } from './archive.ts'
 
 /** Brings images into the cluster of KUBECONFIG by the command in CLUSTER_IMAGE_LOAD, which gets the path of an archive. */
-export async function loadImages(archives: Archive[], report: Report): Promise<void> {
+export async function loadImages(images: string[], report: Report): Promise<void> {
   const command = process.env.CLUSTER_IMAGE_LOAD
   if (!command) {
     throw new Refusal(
@@ -12,8 +14,19 @@ export async function loadImages(archives: Archive[], report: Report): Promise<v
         'takes the path of an image archive, for instance `kind load image-archive`.',
     )
   }
-  for (const { image, file } of archives) {
+  for (const image of images) {
     report(`loading ${image} ...`)
+    await load(command, image)
+  }
+}
+
+async function load(command: string, image: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'sonoma-load-'))
+  const file = join(folder, 'image.tar')
+  try {
+    await run('buildah', ['push', '-q', image, `docker-archive:${file}:${image}`])
     await run('sh', ['-c', `${command} "$1"`, 'sh', file])
+  } finally {
+    await rm(folder, { recursive: true, force: true })
   }
 }

@@ -1,12 +1,23 @@
-import { TOKEN_AUDIENCE as AUDIENCE } from '../../../app/contract.ts'
+import { TOKEN_AUDIENCE as AUDIENCE, HTTP_PORT } from '../../../app/contract.ts'
 import { SERVICE_IMAGE } from '../images/project-images.ts'
 import { CLIENT_PROGRAM } from './client-program.ts'
 import type { Namespace } from './namespace.ts'
 import { CONTAINER_SECURITY, deployment, emptyDir, type KubeObject } from './objects.ts'
 
 const TOKEN_FOLDER = '/var/run/storage'
+/** The pod waits for requests to make, and answers some, so that it can be the other end of a flow too. */
+const WAIT = `
+require('node:http').createServer((request, response) => response.end('here')).listen(${HTTP_PORT})
+process.once('SIGTERM', () => process.exit(0))
+`
 
-export type ClientRequest = { method?: string; headers?: Record<string, string>; json?: unknown; token?: boolean }
+export type ClientRequest = {
+  method?: string
+  headers?: Record<string, string>
+  json?: unknown
+  token?: boolean
+  timeoutMs?: number
+}
 export type ClientAnswer = { status: number; headers: Record<string, string>; text: string; json: unknown }
 
 /** A pod that calls Services as a crawler would: from inside, with the token of its service account. */
@@ -59,7 +70,8 @@ function clientDeployment(name: string): KubeObject {
     name: 'client',
     image: SERVICE_IMAGE,
     imagePullPolicy: 'IfNotPresent',
-    command: ['node', '-e', 'setInterval(() => {}, 1e6); process.once("SIGTERM", () => process.exit(0))'],
+    command: ['node', '-e', WAIT],
+    ports: [{ name: 'http', containerPort: HTTP_PORT }],
     resources: { requests: { cpu: '10m', memory: '48Mi' }, limits: { memory: '256Mi' } },
     securityContext: CONTAINER_SECURITY,
     volumeMounts: [

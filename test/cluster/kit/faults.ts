@@ -97,5 +97,6 @@ function processes(id: string): string {
 
 /** Prints the one that is number 1 inside. */
 function firstProcess(id: string): string {
-  return `for number in $(${processes(id)}); do grep -q '^NSpid:.*[^0-9]1$' /proc/$number/status && echo $number; done`
+  const isFirst = "grep -q '^NSpid:.*[^0-9]1$' /proc/$number/status"
+  return `for number in $(${processes(id)}); do if ${isFirst}; then echo $number; fi; done`
 }

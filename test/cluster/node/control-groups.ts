@@ -7,7 +7,7 @@ const MOUNT = '/sys/fs/cgroup'
 
 /** Makes the group `name` at the top of every hierarchy of the machine, so that the kubelet finds it. */
 export async function makeControlGroups(name: string): Promise<void> {
-  for (const hierarchy of await hierarchies()) {
+  for (const hierarchy of await hierarchies('cgroup')) {
     const group = join(hierarchy, name)
     await mkdir(group, { recursive: true })
     await inherit(hierarchy, group)
@@ -16,18 +16,19 @@ export async function makeControlGroups(name: string): Promise<void> {
 
 /** Removes the group and all below it; its processes have to be gone. */
 export async function removeControlGroups(name: string): Promise<void> {
-  for (const hierarchy of await hierarchies()) {
+  // Where version 1 is in use, runc makes its groups in version 2 as well.
+  for (const hierarchy of [...(await hierarchies('cgroup')), ...(await hierarchies('cgroup2'))]) {
     const group = join(hierarchy, name)
     // The kernel lets go of a group a moment after its last process.
     if (existsSync(group)) await eventually(() => removeTree(group), { timeoutMs: 5_000 })
   }
 }
 
-/** Version 1 has a mount for each controller, version 2 one for all. */
-async function hierarchies(): Promise<string[]> {
+/** The mounts of version 1 (`cgroup`, one for each controller) or 2 (`cgroup2`); version 2 alone counts as both. */
+async function hierarchies(type: 'cgroup' | 'cgroup2'): Promise<string[]> {
   if (existsSync(join(MOUNT, 'cgroup.controllers'))) return [MOUNT]
   const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' '))
-  return mounts.filter(([, , type]) => type === 'cgroup').map(([, path]) => path as string)
+  return mounts.filter(([, , of]) => of === type).map(([, path]) => path as string)
 }
 
 /** A new group may use nothing until it is told what. */

@@ -1,39 +1,58 @@
 import { spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Report } from '../build/build.ts'
-import type { Archive } from '../images/archive.ts'
+import { blobPath, LAYOUT, type StoredImage } from '../images/layout.ts'
 import { clusterPaths } from '../place.ts'
 import { findNode, inside } from './node-process.ts'
 import { INSIDE } from './settings.ts'
 import { readState, writeState } from './state.ts'
 
-/** Brings images into the node in `folder`, those that it does not have yet. */
-export async function importImages(folder: string, archives: Archive[], report: Report): Promise<void> {
+/** Brings images into the node in `folder`: those that it does not have, and of these the layers that it does not have. */
+export async function importImages(folder: string, images: StoredImage[], report: Report): Promise<void> {
   const { node } = clusterPaths(folder)
   const state = await readState(node)
   const pid = await findNode(node)
   if (!state || !pid) throw new Error('No node runs here: `npm run cluster:up` makes one.')
-  for (const { image, id, file } of archives) {
-    if (state.images[image] === id) continue
-    report(`importing ${image} ...`)
-    await importFile(pid, file)
-    state.images[image] = id
-    await writeState(node, state)
+  const known = new Map(Object.entries(state.images))
+  for (const stored of images) {
+    if (known.get(stored.image)?.[0] === stored.blobs[0]) continue
+    report(`importing ${stored.image} ...`)
+    await importImage(pid, stored, new Set([...known.values()].flat()))
+    // Only what images with a name need is sure to stay in the node.
+    known.set(stored.image, stored.blobs)
+    await writeState(node, { ...state, images: Object.fromEntries(known) })
   }
 }
 
-/** The file goes in as standard input: its path need not exist inside the node. */
-function importFile(pid: number, file: string): Promise<void> {
+async function importImage(pid: number, { image, manifest, blobs }: StoredImage, present: Set<string>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'sonoma-import-'))
+  const annotations = { 'io.containerd.image.name': image }
+  const index = { schemaVersion: 2, manifests: [{ ...manifest, annotations }] }
+  const missing = blobs.filter((digest, at) => !present.has(digest) && blobs.indexOf(digest) === at).map(blobPath)
+  try {
+    await writeFile(join(folder, 'index.json'), JSON.stringify(index))
+    await pipeIntoNode(pid, ['-C', folder, '-cf', '-', 'index.json', '-C', LAYOUT, 'oci-layout', ...missing])
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** The archive goes in as standard input: paths outside need not exist inside. */
+function pipeIntoNode(pid: number, archive: string[]): Promise<void> {
   const [program, args] = inside(pid, [`${INSIDE}/bin/ctr`, '-n', 'k8s.io', 'images', 'import', '-'])
-  const input = openSync(file, 'r')
+  const tar = spawn('tar', archive, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(program, args, { stdio: [tar.stdout, 'ignore', 'pipe'] })
+  // The child has its own end of the pipe.
+  tar.stdout.destroy()
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: [input, 'ignore', 'pipe'] })
-    closeSync(input)
     let complaint = ''
     child.stderr?.on('data', (chunk) => {
       complaint += chunk
     })
+    tar.on('error', reject)
     child.on('error', reject)
-    child.on('close', (code) => (code === 0 ? resolve() : reject(new Error(`${file} was not imported: ${complaint}`))))
+    child.on('close', (code) => (code === 0 ? resolve() : reject(new Error(`An image was not imported: ${complaint}`))))
   })
 }

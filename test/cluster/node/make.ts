@@ -22,7 +22,7 @@ const LEAST_FREE_BYTES = 5e9
 export async function ensureNode(folder: string, binaries: Map<string, string>, report: Report): Promise<void> {
   const why = await reasonToMake(folder, binaries)
   if (why === undefined) return
-  if (await removeNode(folder)) report(`${why}: it was removed, and is made anew`)
+  if (await removeNode(folder, report)) report(`${why}: it was removed, and is made anew`)
   await checkDisk(folder, LEAST_FREE_BYTES)
   report('starting the node ...')
   await makeNode(folder, binaries)

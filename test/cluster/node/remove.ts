@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { run, tryRun } from '../../image/command.ts'
+import type { Report } from '../build/build.ts'
 import { clusterPaths } from '../place.ts'
 import { removeControlGroups } from './control-groups.ts'
 import { removeLink } from './link.ts'
@@ -8,9 +9,10 @@ import { killNode } from './node-process.ts'
 import { namesOf } from './settings.ts'
 
 /** Takes the node in `folder` down, whole or half; each step can be repeated after a kill. Answers whether there was one. */
-export async function removeNode(folder: string): Promise<boolean> {
+export async function removeNode(folder: string, report: Report): Promise<boolean> {
   const { node, kubeconfig, programs } = clusterPaths(folder)
   if (!existsSync(node)) return false
+  report('removing the node ...')
   const { link, cgroup } = namesOf(folder)
   await rm(kubeconfig, { force: true })
   await rm(programs, { recursive: true, force: true })

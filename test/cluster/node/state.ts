@@ -10,8 +10,8 @@ export type State = {
   fingerprint: string
   /** Whether `up` came to its end. */
   finished: boolean
-  /** The images that were imported, each with its id. */
-  images: Record<string, string>
+  /** The images that were imported, each with its blobs, the manifest first. */
+  images: Record<string, string[]>
 }
 
 /** The state of the node in `folder`; undefined where there is none, or it was cut short. */

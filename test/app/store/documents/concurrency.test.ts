@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { WriteOutcome } from '../../../../app/store/documents/write-request.ts'
-import { at, createTestStore, type Read, summary, uuid } from './test-store.ts'
+import { at, createTestStore, FixedNovelty, type Read, summary, uuid } from './test-store.ts'
 
-const { store, write, stored, test: database } = await createTestStore()
+const novelty = new FixedNovelty(true)
+const { store, write, stored, test: database } = await createTestStore({ novelty })
 
 const WRITERS = 8
 const URLS = 300
@@ -16,29 +17,35 @@ function batch(writer: number, round: number) {
   })
 }
 
-test('overlapping requests at the same time lose no document and no count', async () => {
-  const rounds = 5
-  const totals = summary({})
-  for (let round = 0; round < rounds; round += 1) {
-    const outcomes = await Promise.all(
-      Array.from({ length: WRITERS }, (_, writer) => {
-        const enqueue = writer % 2 === 0 ? [{ queue: 'q', items: [] }] : undefined
-        return write(batch(writer, round), { enqueue })
-      }),
-    )
-    for (const outcome of outcomes) {
-      expect(outcome).toMatchObject({ stored: URLS, failed: 0 })
-      for (const key of Object.keys(totals) as (keyof typeof totals)[]) totals[key] += outcome.summary[key]
+test.each([true, false])(
+  'overlapping requests at the same time lose no document and no count (insert first: %s)',
+  async (value) => {
+    novelty.value = value
+    await database.query('TRUNCATE public.documents')
+    const rounds = 5
+    const totals = summary({})
+    for (let round = 0; round < rounds; round += 1) {
+      const outcomes = await Promise.all(
+        Array.from({ length: WRITERS }, (_, writer) => {
+          const enqueue = writer % 2 === 0 ? [{ queue: 'q', items: [] }] : undefined
+          return write(batch(writer, round), { enqueue })
+        }),
+      )
+      for (const outcome of outcomes) {
+        expect(outcome).toMatchObject({ stored: URLS, failed: 0 })
+        for (const key of Object.keys(totals) as (keyof typeof totals)[]) totals[key] += outcome.summary[key]
+      }
     }
-  }
-  expect(totals.inserted).toBe(URLS)
-  expect(totals.inserted + totals.updated + totals.stale).toBe(URLS * WRITERS * rounds)
-  const documents = await stored()
-  expect(documents.size).toBe(URLS)
-  for (const { metadata } of documents.values()) {
-    expect(metadata).toMatchObject({ writer: WRITERS - 1, round: rounds - 1 })
-  }
-}, 60_000)
+    expect(totals.inserted).toBe(URLS)
+    expect(totals.inserted + totals.updated + totals.stale).toBe(URLS * WRITERS * rounds)
+    const documents = await stored()
+    expect(documents.size).toBe(URLS)
+    for (const { metadata } of documents.values()) {
+      expect(metadata).toMatchObject({ writer: WRITERS - 1, round: rounds - 1 })
+    }
+  },
+  60_000,
+)
 
 type Writer = { id: number | null; url: number }
 
@@ -52,13 +59,15 @@ function checkTruth({ id, url }: Writer, { stored: isStored, errors }: WriteOutc
 
 test('requests for the same new url or id at the same time: one of them has it, each is told the truth', async () => {
   const race = fc.record({
+    insertFirst: fc.boolean(),
     writers: fc.array(
       fc.record({ id: fc.option(fc.integer({ min: 0, max: 2 })), url: fc.integer({ min: 0, max: 2 }) }),
       { minLength: 2, maxLength: 10 },
     ),
   })
   await fc.assert(
-    fc.asyncProperty(race, async ({ writers }) => {
+    fc.asyncProperty(race, async ({ writers, insertFirst }) => {
+      novelty.value = insertFirst
       await database.query('TRUNCATE public.documents')
       const outcomes = await Promise.all(
         writers.map(({ id, url }) => write([{ id: id === null ? null : uuid(id), url: `https://x.example/${url}` }])),

@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Model, type SentDocument } from './model.ts'
-import { at, createTestStore, type Read, uuid } from './test-store.ts'
+import { at, createTestStore, FixedNovelty, type Read, uuid } from './test-store.ts'
 
-const { store, write, stored, test: database } = await createTestStore()
+const novelty = new FixedNovelty(true)
+const { store, write, stored, test: database } = await createTestStore({ novelty })
 
 const urls = Array.from({ length: 5 }, (_, n) => `https://x.example/${n}`)
 const ids = Array.from({ length: 4 }, (_, n) => uuid(n))
@@ -16,8 +17,9 @@ const document = fc.record<SentDocument>({
   content: fc.integer({ min: 0, max: 2 }),
 })
 
+type Write = { kind: 'write'; documents: SentDocument[]; atomic: boolean; insertFirst: boolean }
 type Step =
-  | { kind: 'write'; documents: SentDocument[]; atomic: boolean }
+  | Write
   | { kind: 'patch'; url: string; change: { status?: string | null; crawled?: number; content?: number } }
   | { kind: 'delete'; url: string }
 
@@ -28,6 +30,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('write' as const),
       documents: fc.array(document, { minLength: 1, maxLength: 8 }),
       atomic: fc.boolean(),
+      insertFirst: fc.boolean(),
     }),
   },
   {
@@ -62,13 +65,14 @@ test('any sequence of writes, patches and deletes ends as the model says, counts
 async function take(one: Step, model: Model): Promise<void> {
   const before = await stored()
   const moves = new Map([...model.documents].map(([url, { moves }]) => [url, moves]))
-  if (one.kind === 'write') await takeWrite(one.documents, one.atomic, model)
+  if (one.kind === 'write') await takeWrite(one, model)
   if (one.kind === 'patch') await takePatch(one, before.get(one.url), model)
   if (one.kind === 'delete') await takeDelete(before.get(one.url), model, one.url)
   compare(await stored(), before, moves, model)
 }
 
-async function takeWrite(documents: SentDocument[], atomic: boolean, model: Model): Promise<void> {
+async function takeWrite({ documents, atomic, insertFirst }: Write, model: Model): Promise<void> {
+  novelty.value = insertFirst
   const sent = documents.map(({ id, url, status, crawled, content }) => ({
     id,
     url,

@@ -51,9 +51,11 @@ export class Model {
     this.documents.set(url, after)
   }
 
+  /** Of several groups that claim the same id, the one whose newest member was sent first. */
   #firstClaims(all: Member[][]): Member[][] {
     const claimed = new Set<string | null>()
-    return all.filter((group) => {
+    const inOrderOfArrival = all.toSorted(([a], [b]) => (a?.index ?? 0) - (b?.index ?? 0))
+    return inOrderOfArrival.filter((group) => {
       const id = claimOf(group)
       if (id !== null && claimed.has(id)) return false
       claimed.add(id)

@@ -1,5 +1,6 @@
 import { Database } from '../../../../app/store/database.ts'
 import { DocumentStore, type WriteOptions } from '../../../../app/store/documents/document-store.ts'
+import { Novelty } from '../../../../app/store/documents/novelty.ts'
 import type { WriteOutcome } from '../../../../app/store/documents/write-request.ts'
 import { silentObserver } from '../../../../app/store/observer.ts'
 import { QueueCatalog } from '../../../../app/store/queue/catalog.ts'
@@ -31,7 +32,23 @@ export type TestStore = {
   stored(): Promise<Map<string, Read>>
 }
 
-export async function createTestStore(options: { statementTimeoutMs?: number } = {}): Promise<TestStore> {
+type Options = { statementTimeoutMs?: number; novelty?: Novelty }
+
+/** Makes the store believe that everything is new, or that nothing is: both ways of writing have to end the same. */
+export class FixedNovelty extends Novelty {
+  value: boolean
+
+  constructor(value: boolean) {
+    super()
+    this.value = value
+  }
+
+  override get isHigh(): boolean {
+    return this.value
+  }
+}
+
+export async function createTestStore(options: Options = {}): Promise<TestStore> {
   const test = await createTestDatabase()
   const statementTimeoutMs = options.statementTimeoutMs ?? 30_000
   const pool = { url: test.url, maxPoolSize: 10, acquireTimeoutMs: 30_000, statementTimeoutMs }
@@ -45,6 +62,7 @@ export async function createTestStore(options: { statementTimeoutMs?: number } =
     database,
     limits: LIMITS,
     queues: { catalog, limits, observer: silentObserver, wake },
+    ...(options.novelty && { novelty: options.novelty }),
   })
   return {
     store,

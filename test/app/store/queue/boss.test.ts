@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { Database } from '../../../../app/store/database.ts'
 import { silentObserver } from '../../../../app/store/observer.ts'
-import { BossMaintenance, createBoss } from '../../../../app/store/queue/boss.ts'
+import { BossMaintenance, BossRunner } from '../../../../app/store/queue/boss.ts'
 import { Sweep } from '../../../../app/store/queue/sweep.ts'
 import { atEndOfFile } from '../../../support/end-of-file.ts'
 import { eventually } from '../../../support/eventually.ts'
@@ -11,14 +11,15 @@ const { test: db, store, catalog, database, items: queueItems } = await createFi
 
 const failures: string[] = []
 const observer = { ...silentObserver, backgroundError: (_task: string, error: unknown) => failures.push(String(error)) }
-const boss = createBoss({ database, observer })
+const runner = new BossRunner({ database, observer })
+const { boss } = runner
 const sweep = new Sweep({ database, observer })
 const LEASED = { count: 100, leaseSeconds: 43_200 }
 
 beforeAll(async () => {
   await boss.start()
 })
-atEndOfFile(() => boss.stop({ graceful: false, close: false }))
+atEndOfFile(() => runner.stop())
 
 /** One whole pass of pg-boss over its tables, as if nobody had made one for a week. */
 async function supervise(): Promise<void> {
@@ -213,6 +214,18 @@ describe('the background', () => {
 
     expect(errors[0]).toBe('pg-boss: Error: away')
     expect(maintenance.isRunning).toBe(false)
+  })
+
+  test('does not wait for a long statement when it stops', async () => {
+    const own = new BossRunner({ database, observer })
+    await own.boss.start()
+    const sleeping = own.boss.getDb().executeSql('SELECT pg_sleep(600)')
+    const cancelled = expect(sleeping).rejects.toMatchObject({ code: 'query_timeout' })
+    const active = `SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)' AND state = 'active'`
+    await eventually(async () => (await db.query(active)).length === 1)
+    await own.stop()
+    await cancelled
+    await eventually(async () => (await db.query(active)).length === 0)
   })
 
   test('can be stopped while it still tries to start', async () => {

@@ -1,0 +1,47 @@
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { run } from '../../image/command.ts'
+import { CACHE } from '../place.ts'
+
+/** An image in the layout: what it is called, its manifest, and every blob that it needs (the manifest among them). */
+export type StoredImage = { image: string; manifest: Descriptor; blobs: string[] }
+
+type Descriptor = { mediaType: string; digest: string; size: number; annotations?: Record<string, string> }
+type Index = { manifests: Descriptor[] }
+type Manifest = { config: Descriptor; layers: Descriptor[] }
+
+/** An OCI image layout that all images share, so that a layer is written once. */
+export const LAYOUT: string = join(CACHE, 'images')
+
+const REFERENCE = 'org.opencontainers.image.ref.name'
+
+/** Copies images that buildah knows into the layout, the layers that are new; layers that no image needs any more go. */
+export async function storeImages(images: string[]): Promise<StoredImage[]> {
+  await mkdir(LAYOUT, { recursive: true })
+  // Layers are packed nowhere: they would only be unpacked again a moment later, and their digests are known beforehand.
+  const how = ['-q', '--disable-compression', '--format', 'oci']
+  for (const image of images) await run('buildah', ['push', ...how, image, `oci:${LAYOUT}:${image}`])
+  const { manifests } = JSON.parse(await readFile(join(LAYOUT, 'index.json'), 'utf8')) as Index
+  const stored = await Promise.all(manifests.map(describe))
+  await removeOthers(new Set(stored.flatMap(({ blobs }) => blobs)))
+  return stored.filter(({ image }) => images.includes(image))
+}
+
+/** The path of a blob inside the layout. */
+export function blobPath(digest: string): string {
+  return join('blobs', ...digest.split(':'))
+}
+
+async function describe(manifest: Descriptor): Promise<StoredImage> {
+  const text = await readFile(join(LAYOUT, blobPath(manifest.digest)), 'utf8')
+  const { config, layers } = JSON.parse(text) as Manifest
+  const blobs = [manifest, config, ...layers].map(({ digest }) => digest)
+  return { image: manifest.annotations?.[REFERENCE] ?? '', manifest, blobs }
+}
+
+async function removeOthers(needed: Set<string>): Promise<void> {
+  const folder = join(LAYOUT, 'blobs', 'sha256')
+  for (const name of await readdir(folder)) {
+    if (!needed.has(`sha256:${name}`)) await rm(join(folder, name), { force: true })
+  }
+}

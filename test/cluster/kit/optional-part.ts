@@ -1,0 +1,22 @@
+import { join } from 'node:path'
+import { binaryPath, buildParts } from '../build/build.ts'
+import { part } from '../build/parts.ts'
+import { makePartImage } from '../images/part-image.ts'
+import { provideImages } from '../images/provide.ts'
+import { kubectl } from '../kubectl.ts'
+
+const MANIFESTS = join(import.meta.dirname, '..', 'manifests')
+
+/** Builds parts that not every test needs, at their first use, and brings an image of each into the cluster. */
+export async function provideParts(names: string[]): Promise<void> {
+  await buildParts(names.map(part), console.log)
+  const images: string[] = []
+  for (const name of names) images.push(await makePartImage(name, binaryPath(part(name))))
+  await provideImages(images, console.log)
+}
+
+/** Applies a file of test/cluster/manifests, or one with a path of its own. */
+export async function applyFile(file: string): Promise<void> {
+  const path = file.startsWith('/') ? file : join(MANIFESTS, file)
+  await kubectl(['apply', '--server-side', '--force-conflicts', '-f', path])
+}

@@ -1,0 +1,37 @@
+import { join } from 'node:path'
+import { eventually } from '../../support/eventually.ts'
+import { moduleFolder } from '../build/build.ts'
+import { kubectl, tryKubectl } from '../kubectl.ts'
+import { applyFile, provideParts } from './optional-part.ts'
+
+const MODULE = 'github.com/prometheus-operator/prometheus-operator'
+const SPACE = 'sonoma-cluster-monitoring'
+const KINDS = ['prometheuses', 'servicemonitors', 'podmonitors', 'prometheusrules']
+const QUERY = `/api/v1/namespaces/${SPACE}/services/prometheus-operated:9090/proxy/api/v1/query`
+const TIMEOUT_MS = 180_000
+
+type Series = { metric: Record<string, string>; value: [number, string] }
+
+/** Installs Prometheus Operator and a Prometheus that scrapes what ServiceMonitors of any namespace name; once a cluster. */
+export async function ensurePrometheus(): Promise<void> {
+  if (await isReady()) return
+  await provideParts(['prometheus-operator', 'prometheus-config-reloader', 'prometheus'])
+  const sources = await moduleFolder('prometheus-operator', MODULE)
+  await applyFile(join(sources, 'example', 'prometheus-operator-crd'))
+  // The operator ends where a kind is missing, and an object of a kind that is not there yet is refused.
+  const kinds = KINDS.map((kind) => `customresourcedefinition/${kind}.monitoring.coreos.com`)
+  await kubectl(['wait', '--for=condition=Established', ...kinds, '--timeout=60s'])
+  await applyFile(join(sources, 'example/rbac/prometheus-operator/prometheus-operator-cluster-role.yaml'))
+  await applyFile('monitoring.yaml')
+  await eventually(isReady, { timeoutMs: TIMEOUT_MS })
+}
+
+/** What a PromQL query answers now. */
+export async function query(promql: string): Promise<Series[]> {
+  const answer = await kubectl(['get', '--raw', `${QUERY}?query=${encodeURIComponent(promql)}`])
+  return (JSON.parse(answer) as { data: { result: Series[] } }).data.result
+}
+
+async function isReady(): Promise<boolean> {
+  return (await tryKubectl(['get', '--raw', `${QUERY}?query=vector(1)`])).code === 0
+}
