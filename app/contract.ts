@@ -8,7 +8,7 @@ export const METRICS_PORT = 9095
 export const TOKEN_AUDIENCE = 'storage.sonoma.dev'
 
 /** The oldest schema that this release runs on: its newest `expand` migration. */
-export const REQUIRED_SCHEMA_VERSION = '0003'
+export const REQUIRED_SCHEMA_VERSION = '0002'
 
 /** Limits of the interface that are not configurable. */
 export const LIMITS = {

@@ -24,18 +24,39 @@ CREATE INDEX queue_dead_letter_idx ON storage.queue (dead_letter) WHERE dead_let
 -- Politeness of one host in one queue. A push makes the row, so that a polite pop finds the hosts that are due without
 -- reading the items. `ready_at` ends the delay after the last item given out; delay_seconds, blocked_until and max_active
 -- override the queue's own where they are set. No foreign key to storage.queue: it would lock the queue's row at each push.
+-- A host without waiting items sleeps: otherwise polite pops would look at all the hosts that are long crawled before they
+-- come to one with items. Asleep is `pushed_at` = -infinity: a push refreshes what is older than an hour, and so wakes the
+-- host without knowing about it. `asleep_until` is when to look again by ourselves.
 CREATE TABLE storage.queue_host (
   queue text COLLATE "C" NOT NULL,
   host text COLLATE "C" NOT NULL,
   ready_at timestamptz NOT NULL DEFAULT '-infinity',
   blocked_until timestamptz,
+  asleep_until timestamptz,
   delay_seconds double precision,
   max_active integer,
   pushed_at timestamptz NOT NULL DEFAULT now(),
-  due_at timestamptz GENERATED ALWAYS AS (GREATEST(ready_at, blocked_until)) STORED,
+  due_at timestamptz GENERATED ALWAYS AS (
+    CASE
+      WHEN pushed_at = '-infinity' THEN GREATEST(asleep_until, blocked_until)
+      ELSE GREATEST(ready_at, blocked_until)
+    END
+  ) STORED,
   CONSTRAINT queue_host_pkey PRIMARY KEY (queue, host)
 ) WITH (fillfactor = 70);
-CREATE INDEX queue_host_due_idx ON storage.queue_host (queue, due_at);
+-- Without those that sleep for good. The condition also keeps the planner from reading all hosts of a queue through this
+-- index where it looks for a few by name, which it does in a table that was never analyzed.
+CREATE INDEX queue_host_due_idx ON storage.queue_host (queue, due_at) WHERE due_at < 'infinity';
+
+-- How many items wait in each queue, counted by one replica for all, so that they report the same number. Unlogged: after
+-- a crash it is counted anew.
+CREATE UNLOGGED TABLE storage.queue_size (
+  queue text COLLATE "C" NOT NULL,
+  waiting bigint NOT NULL,
+  is_estimate boolean NOT NULL,
+  counted_at timestamptz NOT NULL,
+  CONSTRAINT queue_size_pkey PRIMARY KEY (queue)
+);
 
 -- Which replica has a long poll open on which queue, and until when: a push notifies only where somebody waits, because
 -- NOTIFY takes a database-wide lock at commit. Unlogged: after a crash nobody waits.
