@@ -1,0 +1,61 @@
+/** The `Status` that the API server answers with an error. */
+type Status = { message?: string; reason?: string; details?: { retryAfterSeconds?: number } }
+
+/** The API server said no, or could not be reached (code 0). The message holds nothing of the request's body. */
+export class ApiError extends Error {
+  /** HTTP status; 0 where there was no answer. */
+  readonly code: number
+  /** In one word: `NotFound`, `AlreadyExists`, `Conflict`, `Invalid`, `Forbidden`, `Expired`, ...; `Unreachable` or `Timeout` without an answer. */
+  readonly reason: string
+  /** How long the API server asks to wait. */
+  readonly retryAfterMs: number | undefined
+
+  constructor(code: number, reason: string, message: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'ApiError'
+    this.code = code
+    this.reason = reason
+    this.retryAfterMs = options.retryAfterMs
+  }
+
+  get isNotFound(): boolean {
+    return this.code === 404
+  }
+
+  /** Somebody else has changed the object, owns the field, or made an object of that name. */
+  get isConflict(): boolean {
+    return this.code === 409
+  }
+
+  /** A resourceVersion or a continue token is too old: only a new list helps. */
+  get isExpired(): boolean {
+    return this.code === 410 || (this.code === 504 && /resource version/i.test(this.message))
+  }
+}
+
+/** The error of an answer: the code and headers, and the body, which is a `Status` unless something in between answered. */
+export function errorOfAnswer(
+  code: number,
+  headers: Record<string, string | string[] | undefined>,
+  body: string,
+): ApiError {
+  const status = parseStatus(body)
+  const seconds = Number(headers['retry-after'] ?? status.details?.retryAfterSeconds)
+  return new ApiError(code, status.reason ?? `Http${code}`, status.message ?? `The API server answered ${code}.`, {
+    retryAfterMs: Number.isFinite(seconds) ? seconds * 1_000 : undefined,
+  })
+}
+
+/** Whether an error is an answer of the API server with this code. */
+export function hasCode(error: unknown, code: number): boolean {
+  return error instanceof ApiError && error.code === code
+}
+
+function parseStatus(body: string): Status {
+  try {
+    const status: unknown = JSON.parse(body)
+    return typeof status === 'object' && status !== null ? status : {}
+  } catch {
+    return {}
+  }
+}
