@@ -25,3 +25,6 @@ export type ObjectMeta = {
 
 /** Any object of Kubernetes; what is beside these belongs to its kind. */
 export type KubeObject = { apiVersion: string; kind: string; metadata: ObjectMeta }
+
+/** An object with a spec and a status of known form. */
+export type CustomObject<Spec, Status> = KubeObject & { spec: Spec; status?: Status }

@@ -1,0 +1,61 @@
+import Type, { type Static } from 'typebox'
+import type { Reason } from './reasons.ts'
+
+/** Conditions of a StorageInstance; kstatus reads Ready, Reconciling and Stalled. One whose feature is not set up is absent. */
+export const CONDITION_TYPES = [
+  'Ready',
+  'Reconciling',
+  'Stalled',
+  'DatabaseReachable',
+  'SchemaUpToDate',
+  'SchemaDriftFree',
+  'ApiAvailable',
+  'LastBackupSucceeded',
+  'ContinuousArchiving',
+  'BackupVerified',
+  'RetentionHealthy',
+  'MaintenanceHealthy',
+] as const
+export type ConditionType = (typeof CONDITION_TYPES)[number]
+
+export type ConditionStatus = 'True' | 'False' | 'Unknown'
+
+/** One condition; times are RFC 3339 with whole seconds. */
+export type Condition = {
+  type: ConditionType
+  status: ConditionStatus
+  reason: Reason
+  message: string
+  lastTransitionTime: string
+  observedGeneration: number
+}
+
+/** The schema of a condition, as Kubernetes fixes it for every kind. */
+export const ConditionSchema = Type.Object(
+  {
+    type: Type.String({ maxLength: 316, description: 'What the condition tells about, such as Ready.' }),
+    status: Type.Enum(['True', 'False', 'Unknown'], { description: 'True, False or Unknown.' }),
+    reason: Type.String({
+      minLength: 1,
+      maxLength: 1024,
+      pattern: '^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$',
+      description: 'Why, in one word of the closed list that events and metrics use too.',
+    }),
+    message: Type.String({ maxLength: 32768, description: 'Why, for a person, with what to do.' }),
+    lastTransitionTime: Type.String({ format: 'date-time', description: 'When the status last changed.' }),
+    observedGeneration: Type.Optional(
+      Type.Integer({ format: 'int64', minimum: 0, description: 'The metadata.generation that this was found for.' }),
+    ),
+  },
+  { description: 'One observation of the current state.' },
+)
+
+/** The conditions of a status, one of each type. */
+export const Conditions = Type.Unsafe<Condition[]>(
+  Type.Array(ConditionSchema, {
+    description: 'What programs read: one entry of each type.',
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': ['type'],
+  }),
+)
+export type ConditionShape = Static<typeof ConditionSchema>

@@ -1,0 +1,73 @@
+import Type, { type Static } from 'typebox'
+import { Backup, DEFAULT_BACKUP_SIZE } from './instance/backup.ts'
+import { Database, DEFAULT_DATABASE_SIZE } from './instance/database.ts'
+import { Image } from './instance/image.ts'
+import { Maintenance } from './instance/maintenance.ts'
+import { Migrations } from './instance/migrations.ts'
+import { Queues } from './instance/queues.ts'
+import { Service } from './instance/service.ts'
+import { StorageInstanceStatus } from './instance/status.ts'
+import { INSTANCE_NAME_LENGTH } from './names.ts'
+import type { CustomObject } from './object.ts'
+import { nameRule, type Rule, rules } from './rules.ts'
+
+/** The size at `path` of the spec may grow only; not set counts as its default. */
+function growOnly(path: string, defaultSize: string): Rule {
+  const size = (from: string) => `quantity(${from}.?${path.replaceAll('.', '.?')}.orValue('${defaultSize}'))`
+  return {
+    rule: `${size('self')}.compareTo(${size('oldSelf')}) >= 0`,
+    message: 'size cannot shrink; take a larger one, or restore into a new instance with a smaller volume',
+    fieldPath: `.${path}`,
+  }
+}
+
+const MANAGED_TO_EXTERNAL: Rule = {
+  rule: "!(self.?spec.?database.?external.hasValue() && !oldSelf.?spec.?database.?external.hasValue() && oldSelf.?status.?database.?kind.orValue('') == 'Managed')",
+  message:
+    'database cannot go from managed to external while the instance is live, because its data would stay behind; make a new instance with database.external, move the documents by export and import, then delete this one',
+  fieldPath: '.spec.database',
+}
+
+/** What somebody wants. */
+export const StorageInstanceSpec = Type.Object(
+  {
+    image: Image,
+    database: Type.Optional(Database),
+    api: Service,
+    queues: Queues,
+    migrations: Migrations,
+    backup: Backup,
+    maintenance: Maintenance,
+    deletionPolicy: Type.Enum(['Retain', 'Delete'], {
+      default: 'Retain',
+      description:
+        'What becomes of the data with the instance: kept (Retain), or deleted (Delete), which needs the annotation storage.sonoma.dev/confirm-delete: <name>. Default Retain.',
+    }),
+    paused: Type.Boolean({
+      default: false,
+      description: 'Stops the operator: nothing of the instance is changed. Default false.',
+    }),
+  },
+  {
+    description: 'What is wanted; {} is a useful instance.',
+    ...rules(
+      growOnly('database.managed.storage.size', DEFAULT_DATABASE_SIZE),
+      growOnly('backup.destination.persistentVolumeClaim.size', DEFAULT_BACKUP_SIZE),
+    ),
+  },
+)
+export type StorageInstanceSpec = Static<typeof StorageInstanceSpec>
+
+/** A storage service with its database. */
+export const StorageInstanceSchema = Type.Object(
+  { spec: StorageInstanceSpec, status: Type.Optional(StorageInstanceStatus) },
+  {
+    description:
+      'A storage service for crawled documents and crawl queues, with its PostgreSQL database, schema migrations, backups and maintenance.',
+    ...rules(nameRule(INSTANCE_NAME_LENGTH), MANAGED_TO_EXTERNAL),
+  },
+)
+
+/** A StorageInstance as the API server gives it: defaults are filled in. */
+export type StorageInstance = CustomObject<StorageInstanceSpec, StorageInstanceStatus>
+export type { StorageInstanceStatus }
