@@ -11,12 +11,17 @@ import { INSTANCE_NAME_LENGTH } from './names.ts'
 import type { CustomObject } from './object.ts'
 import { nameRule, type Rule, rules } from './rules.ts'
 
-/** The size at `path` of the spec may grow only; not set counts as its default. */
-function growOnly(path: string, defaultSize: string): Rule {
-  const size = (from: string) => `quantity(${from}.?${path.replaceAll('.', '.?')}.orValue('${defaultSize}'))`
+/** Which size may grow only: its path in the spec, its default, and the member that it is not used with. */
+type GrowingSize = { path: string; defaultSize: string; instead: string }
+
+/** The size may grow only; not set counts as its default, and coming from the other member of the union any size will do. */
+function growOnly({ path, defaultSize, instead }: GrowingSize): Rule {
+  const find = (from: string, what: string) => `${from}.?${what.replaceAll('.', '.?')}`
+  const size = (from: string) => `quantity(${find(from, path)}.orValue('${defaultSize}'))`
+  const unused = (from: string) => `${find(from, instead)}.hasValue()`
   return {
-    rule: `${size('self')}.compareTo(${size('oldSelf')}) >= 0`,
-    message: 'size cannot shrink; take a larger one, or restore into a new instance with a smaller volume',
+    rule: `${unused('self')} || ${unused('oldSelf')} || ${size('self')}.compareTo(${size('oldSelf')}) >= 0`,
+    message: `the volume cannot shrink; take at least the size that it has (${defaultSize} where none was set)`,
     fieldPath: `.${path}`,
   }
 }
@@ -51,8 +56,16 @@ export const StorageInstanceSpec = Type.Object(
   {
     description: 'What is wanted; {} is a useful instance.',
     ...rules(
-      growOnly('database.managed.storage.size', DEFAULT_DATABASE_SIZE),
-      growOnly('backup.destination.persistentVolumeClaim.size', DEFAULT_BACKUP_SIZE),
+      growOnly({
+        path: 'database.managed.storage.size',
+        defaultSize: DEFAULT_DATABASE_SIZE,
+        instead: 'database.external',
+      }),
+      growOnly({
+        path: 'backup.destination.persistentVolumeClaim.size',
+        defaultSize: DEFAULT_BACKUP_SIZE,
+        instead: 'backup.destination.s3',
+      }),
     ),
   },
 )

@@ -72,7 +72,9 @@ const DatabaseStatus = Type.Object(
         description: 'Whether owner and service have roles of their own, or one role does all.',
       }),
     ),
-    maxConnections: Type.Optional(Type.Integer({ format: 'int32', description: 'max_connections of the server.' })),
+    maxConnections: Type.Optional(
+      Type.Integer({ format: 'int32', description: 'The setting max_connections of the server.' }),
+    ),
     claimName: text('The claim that holds the data of a managed database.'),
     probedAt: time('When this was found out.'),
   },

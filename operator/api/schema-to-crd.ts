@@ -1,0 +1,74 @@
+/** A structural OpenAPI v3 schema, as a CustomResourceDefinition takes it. */
+export type StructuralSchema = {
+  type?: string
+  description?: string
+  default?: unknown
+  required?: string[]
+  properties?: Record<string, StructuralSchema>
+  additionalProperties?: StructuralSchema
+  items?: StructuralSchema
+  [keyword: string]: unknown
+}
+
+type JsonSchema = {
+  type?: string
+  enum?: unknown[]
+  required?: string[]
+  properties?: Record<string, JsonSchema>
+  patternProperties?: Record<string, JsonSchema>
+  items?: JsonSchema
+  [keyword: string]: unknown
+}
+
+const COPIED = new Set([
+  'type',
+  'description',
+  'format',
+  'default',
+  'enum',
+  'pattern',
+  'minLength',
+  'maxLength',
+  'minimum',
+  'maximum',
+  'minItems',
+  'maxItems',
+  'maxProperties',
+  'x-kubernetes-int-or-string',
+  'x-kubernetes-list-type',
+  'x-kubernetes-list-map-keys',
+  'x-kubernetes-preserve-unknown-fields',
+  'x-kubernetes-validations',
+])
+const CONVERTED = new Set(['required', 'properties', 'patternProperties', 'items'])
+
+/**
+ * The structural schema of a TypeBox schema. A field with a default is not required, since the API server fills it.
+ * Throws on a keyword that would be lost.
+ */
+export function toStructural(schema: object): StructuralSchema {
+  const source = schema as JsonSchema
+  const result: StructuralSchema = {}
+  for (const [keyword, value] of Object.entries(source)) {
+    if (COPIED.has(keyword)) result[keyword] = value
+    else if (!CONVERTED.has(keyword)) throw new Error(`No structural schema has the keyword ${keyword}.`)
+  }
+  if (source.enum !== undefined) result.type = 'string'
+  if (source.items !== undefined) result.items = toStructural(source.items)
+  return { ...result, ...fields(source), ...entries(source) }
+}
+
+function fields({ properties = {}, required = [] }: JsonSchema): StructuralSchema {
+  const names = Object.keys(properties)
+  if (names.length === 0) return {}
+  const converted = Object.fromEntries(names.map((name) => [name, toStructural(properties[name] as JsonSchema)]))
+  const missing = required.filter((name) => properties[name]?.default === undefined)
+  return { properties: converted, ...(missing.length === 0 ? {} : { required: missing }) }
+}
+
+/** A record by any name: TypeBox says it by one pattern. */
+function entries({ patternProperties = {} }: JsonSchema): StructuralSchema {
+  const [value, ...more] = Object.values(patternProperties)
+  if (more.length > 0) throw new Error('No structural schema tells names apart by patterns.')
+  return value === undefined ? {} : { additionalProperties: toStructural(value) }
+}
