@@ -16,6 +16,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-audit --no-fund
 COPY app app
 COPY migrations migrations
+COPY operator operator
 RUN npm run bundle \
  && cp -r node_modules/@fastify/swagger-ui/static dist/app/swagger-ui \
  && find migrations -name '*.sql' -exec cp --parents {} dist/ \; \

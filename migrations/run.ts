@@ -1,102 +1,138 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import pg from 'pg'
-import { type MigrationFile, readMigrations, readRepeatable } from './files.ts'
-import {
-  ensureHistory,
-  pendingMigrations,
-  readHistory,
-  readRepeatableChecksum,
-  recordApplied,
-  recordRepeatable,
-} from './history.ts'
-import { migratePgBoss, pgBossIsCurrent } from './pg-boss.ts'
+import { randomUUID } from 'node:crypto'
+import { hostname, userInfo } from 'node:os'
+import { applyMigration } from './apply.ts'
+import { sqlState, toMigrationError } from './errors.ts'
+import { type MigrationFile, type RepeatableFiles, readMigrations, readRepeatable } from './files.ts'
+import { MIGRATIONS_FOLDER } from './folder.ts'
+import { ensureHistory, type HistoryRow, pendingMigrations, readHistory, recordFingerprint } from './history.ts'
+import { claimInstance, type Instance } from './instance.ts'
+import { checkPgBoss, migratePgBoss, PG_BOSS_SCHEMA_VERSION, readPgBossVersion } from './pg-boss.ts'
+import { type Preflight, preflight } from './preflight.ts'
+import { isCurrent, putOn, takeOff } from './repeatable.ts'
+import { type RunOptions, withWorkSession } from './run-session.ts'
+import type { WorkSession } from './session.ts'
 
-export type MigrateOptions = {
-  databaseUrl: string
-  /** Where the SQL is; default: this folder. */
-  folder?: string
-  /** Called with one sentence for each step. */
-  log?: (line: string) => void
-  /** How long to wait for another run to end; default 60,000. */
-  lockWaitMs?: number
+export type MigrateOptions = RunOptions & {
+  /** Numbers of the contract migrations that may run. */
+  approveContract?: string[]
+  /** Names the state before the run in the WAL, where the role may, so that a restore can go back to it. */
+  restorePoint?: boolean
+  /** Whom the database is to belong to. */
+  instance?: Instance
+  /** Who runs it, for the history; default: user and machine. */
+  actor?: string
 }
 
-export type MigrateResult = { applied: string[]; version: string }
+export type MigrateResult = {
+  /** What this run applied, in order. */
+  applied: string[]
+  /** The newest migration that is applied now, and the newest that this release wants without its contracts. */
+  version: string
+  wanted: string
+  /** Contract migrations that wait for their approval. */
+  pendingContract: string[]
+  pgBoss: number
+  restorePoint: string | undefined
+  preflight: Preflight
+}
 
-// Any fixed number that nothing else in the database uses as an advisory lock.
-const ADVISORY_LOCK = '7305124911734'
-const LOCK_POLL_MS = 200
-const LOCK_TIMEOUT_MS = 200
-const LOCK_ATTEMPTS = 150
+/**
+ * Brings a database to this release's schema: pg-boss's own tables, then our files in order. Safe to run at the same time in
+ * several places, and after a run that was killed anywhere. Throws MigrationErrors.
+ */
+export function migrate(options: MigrateOptions): Promise<MigrateResult> {
+  return withWorkSession(options, (session) => new MigrationRun(session, options).run())
+}
 
-/** Brings a database to this release's schema: pg-boss's own tables, then our files in order. Safe to run at the same time in several places. */
-export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
-  const client = new pg.Client({ connectionString: options.databaseUrl, application_name: 'sonoma-storage-migrate' })
-  await client.connect()
-  try {
-    await lock(client, options.lockWaitMs ?? 60_000)
-    return await run(client, options)
-  } finally {
-    await client.end()
+class MigrationRun {
+  readonly #session: WorkSession
+  readonly #options: MigrateOptions
+  readonly #actor: string
+  #restorePoint: string | undefined
+
+  constructor(session: WorkSession, options: MigrateOptions) {
+    this.#session = session
+    this.#options = options
+    this.#actor = options.actor ?? `${userInfo().username}@${hostname()}`
   }
-}
 
-async function run(client: pg.Client, options: MigrateOptions): Promise<MigrateResult> {
-  const folder = options.folder ?? import.meta.dirname
-  const log = options.log ?? (() => {})
-  const [files, repeatable] = await Promise.all([readMigrations(folder), readRepeatable(`${folder}/repeatable`)])
-  await ensureHistory(client)
-  const pending = pendingMigrations(files, await readHistory(client))
-  const bossIsCurrent = await pgBossIsCurrent(client)
-  const viewIsCurrent = (await readRepeatableChecksum(client)) === repeatable.checksum
-  if (!bossIsCurrent || !viewIsCurrent) await careful(client, () => client.query(repeatable.dropSql))
-  if (!bossIsCurrent) await migratePgBoss(options.databaseUrl, log)
-  for (const file of pending) await apply(client, file, log)
-  if (!bossIsCurrent || !viewIsCurrent) {
-    await careful(client, async () => {
-      await client.query(repeatable.createSql)
-      await recordRepeatable(client, repeatable.checksum)
-    })
-  }
-  return { applied: pending.map((file) => file.version), version: files.at(-1)?.version ?? '0000' }
-}
-
-async function apply(client: pg.Client, file: MigrationFile, log: (line: string) => void): Promise<void> {
-  log(`applying migration ${file.version}_${file.name}`)
-  await careful(client, async () => {
-    await client.query(file.upSql)
-    await recordApplied(client, file)
-  })
-}
-
-/** One transaction that gives up a lock after 200 ms and tries again, so that nobody waits long behind it. */
-async function careful(client: pg.Client, work: () => Promise<unknown>): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await client.query('BEGIN')
-      await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`)
-      await work()
-      await client.query('COMMIT')
-      return
-    } catch (error) {
-      await client.query('ROLLBACK')
-      if (attempt >= LOCK_ATTEMPTS || !isLockFailure(error)) throw error
-      await delay(50 + Math.random() * 200)
+  async run(): Promise<MigrateResult> {
+    const { client } = this.#session
+    const folder = this.#options.folder ?? MIGRATIONS_FOLDER
+    const [files, repeatable] = await Promise.all([readMigrations(folder), readRepeatable(`${folder}/repeatable`)])
+    const found = await preflight(client)
+    this.#tell(found)
+    await this.#session.transaction(() => ensureHistory(client))
+    if (this.#options.instance) await claimInstance(client, this.#options.instance)
+    const history = await readHistory(client)
+    const { due, waiting } = this.#split(pendingMigrations(files, history))
+    if (due.length > 0 && this.#options.restorePoint) this.#restorePoint = await this.#makeRestorePoint()
+    await this.#applyAll(due, history, repeatable)
+    const applied = (await readHistory(client)).filter((row) => row.state === 'applied')
+    return {
+      applied: due.map((file) => file.version),
+      version: applied.at(-1)?.version ?? '0000',
+      wanted: files.findLast((file) => file.header.phase !== 'contract')?.version ?? '0000',
+      pendingContract: waiting.map((file) => file.version),
+      pgBoss: (await readPgBossVersion(client)) ?? 0,
+      restorePoint: this.#restorePoint,
+      preflight: found,
     }
   }
-}
 
-function isLockFailure(error: unknown): boolean {
-  return ['55P03', '40P01', '40001'].includes((error as { code?: string }).code ?? '')
-}
+  #tell({ invalidIndexes, longTransactions }: Preflight): void {
+    for (const name of invalidIndexes) this.#session.log(`the index ${name} is invalid: PostgreSQL does not use it`)
+    for (const { pid, application, ageSeconds, state } of longTransactions) {
+      this.#session.log(`a transaction is open for ${ageSeconds} s: pid ${pid}, application ${application}, ${state}`)
+    }
+  }
 
-/** Polls: a session that waits inside pg_advisory_lock() holds a snapshot, and CREATE INDEX CONCURRENTLY waits for that. */
-async function lock(client: pg.Client, waitMs: number): Promise<void> {
-  const deadline = performance.now() + waitMs
-  for (;;) {
-    const { rows } = await client.query<{ locked: boolean }>(`SELECT pg_try_advisory_lock(${ADVISORY_LOCK}) AS locked`)
-    if (rows[0]?.locked) return
-    if (performance.now() > deadline) throw new Error('Another migration run holds the lock; wait for it to end.')
-    await delay(LOCK_POLL_MS)
+  /** A contract that is not approved waits; one that was begun goes on. */
+  #split(pending: MigrationFile[]): { due: MigrationFile[]; waiting: MigrationFile[] } {
+    const approved = new Set(this.#options.approveContract)
+    const waits = (file: MigrationFile) => file.header.phase === 'contract' && !approved.has(file.version)
+    return { due: pending.filter((file) => !waits(file)), waiting: pending.filter(waits) }
+  }
+
+  async #makeRestorePoint(): Promise<string | undefined> {
+    const name = `storage-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}-${randomUUID().slice(0, 8)}`
+    try {
+      await this.#session.client.query('SELECT pg_create_restore_point($1)', [name])
+      this.#session.log(`restore point ${name}`)
+      return name
+    } catch (error) {
+      if (!['42501', '55000'].includes(sqlState(error) ?? '')) throw error
+      this.#session.log(`no restore point: ${toMigrationError(error).message}`)
+      return undefined
+    }
+  }
+
+  async #applyAll(due: MigrationFile[], history: HistoryRow[], repeatable: RepeatableFiles): Promise<void> {
+    const { client } = this.#session
+    const bossVersion = (await readPgBossVersion(client)) ?? 0
+    const bossIsCurrent = bossVersion >= PG_BOSS_SCHEMA_VERSION
+    const objectsAreCurrent = await isCurrent(this.#session, repeatable)
+    if (!bossIsCurrent || !objectsAreCurrent) await takeOff(this.#session, repeatable)
+    if (!bossIsCurrent) await migratePgBoss(this.#session)
+    if (bossVersion <= PG_BOSS_SCHEMA_VERSION) await checkPgBoss(this.#session)
+    for (const file of due)
+      await this.#apply(
+        file,
+        history.find((row) => row.version === file.version),
+      )
+    if (!bossIsCurrent || !objectsAreCurrent) await putOn(this.#session, repeatable)
+  }
+
+  async #apply(file: MigrationFile, row: HistoryRow | undefined): Promise<void> {
+    this.#session.throwIfAborted()
+    this.#session.log(`${row ? 'going on with' : 'applying'} migration ${file.label}`)
+    await applyMigration(file, {
+      session: this.#session,
+      actor: this.#actor,
+      row,
+      fingerprint: undefined,
+      restorePoint: this.#restorePoint,
+    })
+    void recordFingerprint
   }
 }

@@ -1,36 +1,52 @@
-import pg from 'pg'
-import { readMigrations } from './files.ts'
-import { readHistory } from './history.ts'
+import { type MigrationFile, readMigrations } from './files.ts'
+import { MIGRATIONS_FOLDER } from './folder.ts'
+import type { Phase } from './header.ts'
+import { checkHistory, type HistoryRow, hasHistory, readHistory } from './history.ts'
+import { connect } from './session.ts'
 
-/** One migration of this release or of the database: `unknown` is one that a newer release applied. */
-export type StatusRow = { version: string; name: string; state: 'applied' | 'pending' | 'unknown' }
+/** `unknown` is a migration that a newer release applied; `running` and `reverting` go on with the next run. */
+export type StatusRow = {
+  version: string
+  name: string
+  phase: Phase
+  state: 'applied' | 'pending' | 'running' | 'reverting' | 'unknown'
+  appliedAt?: string
+  durationMs?: number
+  actor?: string
+  toolVersion?: string
+}
 
-/** What this release brings beside what the database has, in order. Changes nothing. */
-export async function readStatus(databaseUrl: string, folder = import.meta.dirname): Promise<StatusRow[]> {
-  const client = new pg.Client({ connectionString: databaseUrl, application_name: 'sonoma-storage-migrate' })
-  await client.connect()
+/** What this release brings beside what the database has, in order. Changes nothing; throws where the files were changed. */
+export async function readStatus(databaseUrl: string, folder = MIGRATIONS_FOLDER): Promise<StatusRow[]> {
+  const client = await connect(databaseUrl)
   try {
-    const { rows } = await client.query<{ there: boolean }>(
-      `SELECT to_regclass('storage.schema_history') IS NOT NULL AS there`,
-    )
-    return merge(await readMigrations(folder), rows[0]?.there ? await readHistory(client) : [])
+    const files = await readMigrations(folder)
+    const history = (await hasHistory(client)) ? await readHistory(client) : []
+    checkHistory(files, history)
+    return merge(files, history)
   } finally {
     await client.end()
   }
 }
 
-type Named = { version: string; name: string }
-
-function merge(files: Named[], history: Named[]): StatusRow[] {
-  const applied = new Set(history.map((row) => row.version))
+function merge(files: MigrationFile[], history: HistoryRow[]): StatusRow[] {
   const known = new Set(files.map((file) => file.version))
-  const own = files.map(({ version, name }) => ({
-    version,
-    name,
-    state: applied.has(version) ? ('applied' as const) : ('pending' as const),
-  }))
-  const newer = history
-    .filter((row) => !known.has(row.version))
-    .map(({ version, name }) => ({ version, name, state: 'unknown' as const }))
-  return [...own, ...newer].sort((a, b) => a.version.localeCompare(b.version))
+  const rows = new Map(history.map((row) => [row.version, row]))
+  const own = files.map((file) => {
+    const row = rows.get(file.version)
+    const { version, name } = file
+    return row ? describe(row, row.state) : { version, name, phase: file.header.phase, state: 'pending' as const }
+  })
+  const newer = history.filter((row) => !known.has(row.version)).map((row) => describe(row, 'unknown'))
+  return [...own, ...newer].sort((a, b) => (a.version < b.version ? -1 : 1))
+}
+
+function describe(row: HistoryRow, state: HistoryRow['state'] | 'unknown'): StatusRow {
+  const { version, name, phase, actor, toolVersion } = row
+  return {
+    ...{ version, name, phase, actor, toolVersion },
+    state: state === 'reverted' ? 'pending' : state,
+    ...(row.finishedAt === null ? {} : { appliedAt: row.finishedAt }),
+    ...(row.durationMs === null ? {} : { durationMs: row.durationMs }),
+  }
 }

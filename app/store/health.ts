@@ -17,7 +17,10 @@ const SERVER = {
     to_regclass('storage.schema_history') IS NOT NULL AS "hasSchema",
     to_regclass('pgboss.version') IS NOT NULL AS "hasQueueSchema"`,
 }
-const SCHEMA = { name: 'health_schema', text: 'SELECT max(version) AS version FROM storage.schema_history' }
+const SCHEMA = {
+  name: 'health_schema',
+  text: `SELECT max(version) AS version FROM storage.schema_history WHERE state = 'applied'`,
+}
 const QUEUE_SCHEMA = { name: 'health_queue_schema', text: 'SELECT max(version) AS version FROM pgboss.version' }
 
 type Server = { serverVersion: string; writable: boolean; hasSchema: boolean; hasQueueSchema: boolean }

@@ -1,50 +1,18 @@
-import { cp, mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
-import { describe, expect, inject, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { migrate } from '../../migrations/run.ts'
 import { readStatus } from '../../migrations/status.ts'
 import { createTestDatabase } from '../support/database.ts'
-import { atEndOfFile } from '../support/end-of-file.ts'
-import { temporaryFolder } from '../support/temporary.ts'
-
-const FOLDER = join(import.meta.dirname, '..', '..', 'migrations')
-
-/** A database without a schema, dropped with the file. */
-async function emptyDatabase(name: string): Promise<string> {
-  const database = `${name}_${process.pid}`
-  await administer(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`)
-  await administer(`CREATE DATABASE ${database}`)
-  atEndOfFile(() => administer(`DROP DATABASE ${database} WITH (FORCE)`))
-  return Object.assign(new URL(inject('postgresUrl')), { pathname: `/${database}` }).href
-}
-
-async function administer(sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: inject('postgresUrl') })
-  await client.connect()
-  await client.query(sql)
-  await client.end()
-}
-
-/** A copy of the migrations that a test may change. */
-async function copyOfMigrations(): Promise<string> {
-  const folder = join(await temporaryFolder(), 'migrations')
-  await cp(FOLDER, folder, { recursive: true })
-  return folder
-}
-
-async function addMigration(folder: string, name: string, upSql: string): Promise<void> {
-  await mkdir(join(folder, name))
-  await writeFile(join(folder, name, 'up.sql'), upSql)
-  await writeFile(join(folder, name, 'down.sql'), 'SELECT 1;')
-}
+import { addMigration, copyOfMigrations, emptyDatabase } from './fixture.ts'
 
 describe('migrate', () => {
   test('eight runs at once apply each file once', async () => {
     const databaseUrl = await emptyDatabase('eight_runs')
     const results = await Promise.all(Array.from({ length: 8 }, () => migrate({ databaseUrl })))
     expect(results.flatMap((result) => result.applied).sort()).toEqual(['0001', '0002'])
-    expect(await readStatus(databaseUrl)).toEqual([
+    expect(await readStatus(databaseUrl)).toMatchObject([
       { version: '0001', name: 'documents', state: 'applied' },
       { version: '0002', name: 'queues', state: 'applied' },
     ])
@@ -62,7 +30,7 @@ describe('migrate', () => {
   test('a file that was edited after it was applied stops the run by name', async () => {
     const { url: databaseUrl } = await createTestDatabase()
     const folder = await copyOfMigrations()
-    await writeFile(join(folder, '0001_documents', 'up.sql'), 'SELECT 1;')
+    await writeFile(join(folder, '0001_documents', 'up.sql'), '-- phase: expand\nSELECT 1;')
     await expect(migrate({ databaseUrl, folder })).rejects.toThrow('0001_documents was edited after it was applied')
   })
 
@@ -89,6 +57,7 @@ describe('migrate', () => {
     expect((await readStatus(database.url, folder)).at(-1)).toEqual({
       version: '0099',
       name: 'broken',
+      phase: 'expand',
       state: 'pending',
     })
   })

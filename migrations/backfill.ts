@@ -1,0 +1,71 @@
+import { MigrationError } from './errors.ts'
+import type { MigrationFile } from './files.ts'
+import { recordApplied, recordCheckpoint } from './history.ts'
+import { explain, verify } from './run-statement.ts'
+import type { WorkSession } from './session.ts'
+
+/** What the statement of a backfill answers: the last key of the batch (null: there was none) and how many rows it changed. */
+type Batch = { checkpoint: string | null; rows: number }
+
+// As long as a batch took, nothing is done: the backfill takes half of one connection at most.
+const REST = 1
+const LEAST_REST_MS = 5
+const REPORT_MS = 5_000
+
+/**
+ * Runs the one statement of a backfill again and again, each time as a transaction of its own: `$1` is the last key of the
+ * batch before (null at first), `$2` the size of a batch. Goes on after the key where an earlier run stopped.
+ */
+export async function applyBackfill(session: WorkSession, file: MigrationFile, from: string | null): Promise<void> {
+  let checkpoint = from
+  let total = 0
+  let saidAt = performance.now()
+  for (;;) {
+    const startedAt = performance.now()
+    const batch = await session.transaction(() => oneBatch(session, file, checkpoint), file.header)
+    if (batch.checkpoint === null) return
+    checkpoint = batch.checkpoint
+    total += batch.rows
+    if (performance.now() - saidAt > REPORT_MS) {
+      session.log(`backfill ${file.label}: ${total} rows, at ${checkpoint}`)
+      saidAt = performance.now()
+    }
+    await session.pause(Math.max(LEAST_REST_MS, (performance.now() - startedAt) * REST))
+  }
+}
+
+async function oneBatch(session: WorkSession, file: MigrationFile, checkpoint: string | null): Promise<Batch> {
+  const batch = await queryBatch(session, file, checkpoint)
+  if (batch.checkpoint === checkpoint && checkpoint !== null) {
+    throw new MigrationError(
+      'failed',
+      `Backfill ${file.label} does not get beyond ${checkpoint}; compare its key with > $1.`,
+    )
+  }
+  if (batch.checkpoint !== null) {
+    await recordCheckpoint(session.client, file.version, { checkpoint: batch.checkpoint, rows: batch.rows })
+    return batch
+  }
+  await verify(session, file.label, file.header.verify)
+  await recordApplied(session.client, file.version)
+  return batch
+}
+
+async function queryBatch(session: WorkSession, file: MigrationFile, checkpoint: string | null): Promise<Batch> {
+  const text = file.statements[0]?.text ?? ''
+  try {
+    const { rows } = await session.client.query<{ checkpoint?: unknown; rows?: unknown }>(text, [
+      checkpoint,
+      file.header.batchSize,
+    ])
+    const answer = rows[0]
+    if (!answer || !('checkpoint' in answer)) {
+      const what = 'must answer one row with the columns checkpoint and rows'
+      throw new MigrationError('bad_file', `${file.label}/up.sql: the statement of a backfill ${what}.`)
+    }
+    const key = answer.checkpoint
+    return { checkpoint: key === null || key === undefined ? null : String(key), rows: Number(answer.rows ?? 0) }
+  } catch (error) {
+    throw explain(error, `Backfill ${file.label} failed after ${checkpoint ?? 'nothing'}`)
+  }
+}
