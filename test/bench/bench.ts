@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { cpSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Case } from './case.ts'
 import { Load, runScript, Server, type ServerOptions } from './child.ts'
@@ -9,6 +9,8 @@ import type { BenchPostgres, Side } from './postgres.ts'
 const ROOT = join(import.meta.dirname, '..', '..')
 const BASELINE_SERVER = join(import.meta.dirname, 'baseline', 'server.ts')
 const BASELINE_BULK = join(import.meta.dirname, 'baseline', 'bulk.ts')
+// The bundle finds it beside itself, as in the image.
+const DOCS_PAGE = join(ROOT, 'node_modules', '@fastify', 'swagger-ui', 'static')
 // The default of the service; the baseline gets as many.
 const POOL_SIZE = 20
 
@@ -116,6 +118,7 @@ export class Bench {
     if (existsSync(program)) return program
     const args = ['run', '--silent', 'bundle', '--', `--outdir=${folder}`, '--log-level=warning']
     execFileSync('npm', args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] })
+    cpSync(DOCS_PAGE, join(folder, 'app', 'swagger-ui'), { recursive: true })
     return program
   }
 

@@ -29,8 +29,8 @@ const WARM_UP_TURNS = 2
 
 /** Runs a case from empty databases to its outcome. */
 export async function runCase(bench: Bench, subject: Case, options: RunOptions): Promise<CaseResult> {
-  await bench.begin(subject)
   try {
+    await bench.begin(subject)
     await subject.setUp?.(bench)
     const amount = await warmUp(bench, subject, options)
     const rounds: Round[] = []
