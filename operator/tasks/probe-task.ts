@@ -1,0 +1,119 @@
+import pg from 'pg'
+import { exitCodeOf, MigrationError, sqlState, toMigrationError } from '../../migrations/errors.ts'
+import { connect } from '../../migrations/session.ts'
+import { type Environment, EnvironmentError, readSecret, requireSecret } from './environment.ts'
+import type { TaskLog } from './task-log.ts'
+
+/** What a database and the given role can do. */
+export type Capabilities = {
+  version: string
+  versionNumber: number
+  /** A standby: give the address of the primary. */
+  inRecovery: boolean
+  readOnly: boolean
+  role: string
+  isSuperuser: boolean
+  /** Whether migrations can make roles of their own for the service and the backups. */
+  mayCreateRoles: boolean
+  /** Whether the role may make schemas in this database. */
+  mayCreateSchemas: boolean
+  /** Whether a replication connection was let in, and otherwise why not: physical backups need one. */
+  replication: 'allowed' | 'refused'
+  replicationReason?: string
+  walLevel: string
+  dataChecksums: boolean
+  encoding: string
+  /** `reservedConnections` are kept by the server for superusers and others. */
+  maxConnections: number
+  reservedConnections: number
+  /** Extensions of interest that the server offers. */
+  extensions: string[]
+  /** True where a session is not kept between two transactions: a pooler, through which no migration can run. */
+  isPooled: boolean
+  /** The StorageInstance that this database belongs to; null where it is free. */
+  owner: { namespace: string; name: string; uid: string } | null
+  /** The newest migration that is applied; null in an empty database. */
+  schemaVersion: string | null
+}
+
+export type ProbeMessage = Partial<Capabilities> & { code: string; error?: string }
+
+const EXTENSIONS = ['amcheck', 'pgstattuple', 'pg_stat_statements', 'pg_visibility']
+const SERVER = `
+  SELECT current_setting('server_version') AS version, current_setting('server_version_num')::integer AS "versionNumber",
+    pg_is_in_recovery() AS "inRecovery", current_setting('default_transaction_read_only')::boolean AS "readOnly",
+    current_user AS role, rolsuper AS "isSuperuser", rolsuper OR rolcreaterole AS "mayCreateRoles",
+    has_database_privilege(current_database(), 'CREATE') AS "mayCreateSchemas",
+    current_setting('wal_level') AS "walLevel", current_setting('data_checksums')::boolean AS "dataChecksums",
+    pg_encoding_to_char(encoding) AS encoding, current_setting('max_connections')::integer AS "maxConnections",
+    current_setting('superuser_reserved_connections')::integer
+      + coalesce(current_setting('reserved_connections', true)::integer, 0) AS "reservedConnections",
+    ARRAY(SELECT name::text FROM pg_available_extensions WHERE name = ANY ($1) ORDER BY name) AS extensions,
+    to_regclass('storage.instance') IS NOT NULL AS "hasHistory"
+  FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()`
+
+type Server = Omit<Capabilities, 'replication' | 'isPooled' | 'owner' | 'schemaVersion'> & { hasHistory: boolean }
+
+/** Looks at the database of `DATABASE_URL`, and for a replication connection at `REPLICATION_URL` where that is set; never throws. */
+export async function runProbeTask(
+  env: Environment,
+  log: TaskLog,
+): Promise<{ exitCode: number; message: ProbeMessage }> {
+  try {
+    const capabilities = await probe(requireSecret(env, 'DATABASE_URL'), readSecret(env, 'REPLICATION_URL'))
+    log.info('probed', capabilities)
+    return { exitCode: 0, message: { code: 'ok', ...capabilities } }
+  } catch (error) {
+    const isOurs = error instanceof EnvironmentError
+    const known = isOurs ? new MigrationError('wrong_usage', error.message) : toMigrationError(error)
+    log.error('the probe failed', { code: known.code, error: known.message })
+    return { exitCode: exitCodeOf(known), message: { code: known.code, error: known.message } }
+  }
+}
+
+/** What the database and the role of `url` can do; `replicationUrl` is another role's for the replication connection. */
+export async function probe(url: string, replicationUrl = url): Promise<Capabilities> {
+  const client = await connect(url, 'sonoma-storage-probe')
+  try {
+    const { rows } = await client.query<Server>(SERVER, [EXTENSIONS])
+    const { hasHistory, ...server } = rows[0] as Server
+    return {
+      ...server,
+      ...(await probeReplication(replicationUrl)),
+      isPooled: await isPooled(client),
+      ...(hasHistory ? await readOwner(client) : { owner: null, schemaVersion: null }),
+    }
+  } finally {
+    await client.end()
+  }
+}
+
+async function readOwner(client: pg.Client): Promise<Pick<Capabilities, 'owner' | 'schemaVersion'>> {
+  const { rows } = await client.query<Pick<Capabilities, 'owner' | 'schemaVersion'>>(
+    `SELECT (SELECT to_jsonb(owner) FROM (SELECT namespace, name, uid FROM storage.instance) AS owner) AS owner,
+       (SELECT max(version) FROM storage.schema_history WHERE state = 'applied') AS "schemaVersion"`,
+  )
+  return rows[0] ?? { owner: null, schemaVersion: null }
+}
+
+/** A pooler in transaction mode gives statements to whatever server process is free, and tells its own number as ours. */
+async function isPooled(client: pg.Client): Promise<boolean> {
+  const announced = (client as unknown as { processID: number }).processID
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+  return rows[0]?.pid !== announced
+}
+
+async function probeReplication(url: string): Promise<Pick<Capabilities, 'replication' | 'replicationReason'>> {
+  const options = { connectionString: url, replication: 'true', connectionTimeoutMillis: 10_000 }
+  const client = new pg.Client(options)
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    await client.query('IDENTIFY_SYSTEM')
+    return { replication: 'allowed' }
+  } catch (error) {
+    return { replication: 'refused', replicationReason: sqlState(error) ?? 'unknown' }
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}

@@ -1,0 +1,52 @@
+import { describe, expect, test } from 'vitest'
+import { probe, runProbeTask } from '../../../operator/tasks/probe-task.ts'
+import { createTaskLog } from '../../../operator/tasks/task-log.ts'
+import { toLine } from '../../../operator/tasks/termination-message.ts'
+import { administer, emptyDatabase, withClient } from '../../migrations/fixture.ts'
+import { createTestDatabase } from '../../support/database.ts'
+import { atEndOfFile } from '../../support/end-of-file.ts'
+
+const log = createTaskLog('probe', () => {})
+
+describe('the probe', () => {
+  test('tells what a database and its owner can do', async () => {
+    const { exitCode, message } = await runProbeTask({ DATABASE_URL: await emptyDatabase('probe') }, log)
+    expect(exitCode).toBe(0)
+    expect(message).toMatchObject({
+      code: 'ok',
+      inRecovery: false,
+      isSuperuser: true,
+      mayCreateRoles: true,
+      replication: 'allowed',
+      maxConnections: 200,
+      isPooled: false,
+      owner: null,
+      schemaVersion: null,
+    })
+    expect(message.versionNumber).toBeGreaterThan(150_000)
+    expect(Buffer.byteLength(toLine(message))).toBeLessThan(3_500)
+  })
+
+  test('tells whom a database belongs to, and its schema', async () => {
+    const database = await createTestDatabase()
+    await database.query(`INSERT INTO storage.instance (namespace, name, uid) VALUES ('search', 'crawl', 'u')`)
+    const owner = { namespace: 'search', name: 'crawl', uid: 'u' }
+    expect(await probe(database.url)).toMatchObject({ owner, schemaVersion: '0002' })
+  })
+
+  test('a plain role may neither make roles nor replicate', async () => {
+    const url = await emptyDatabase('probe_plain')
+    await administer(`CREATE ROLE probe_plain LOGIN PASSWORD 'plain'`)
+    atEndOfFile(() => administer('DROP ROLE probe_plain'))
+    const plain = Object.assign(new URL(url), { username: 'probe_plain', password: 'plain' }).href
+    const refused = { mayCreateRoles: false, isSuperuser: false, replication: 'refused', mayCreateSchemas: false }
+    expect(await probe(plain)).toMatchObject(refused)
+    expect(await withClient(plain, async () => true)).toBe(true)
+  })
+
+  test('a database that is away is one sentence', async () => {
+    const { exitCode, message } = await runProbeTask({ DATABASE_URL: 'postgres://u:secret@127.0.0.1:1/d' }, log)
+    expect({ exitCode, code: message.code }).toEqual({ exitCode: 1, code: 'unreachable' })
+    expect(JSON.stringify(message)).not.toContain('secret')
+  })
+})
