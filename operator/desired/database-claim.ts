@@ -1,26 +1,26 @@
-import { CLAIM_INSTANCE_UID } from '../api/labels.ts'
-import type { KubeObject } from '../api/object.ts'
+import type { Purpose } from '../api/names.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
-import { childMeta, ownerReference } from './child.ts'
+import { NOTES } from './annotations.ts'
+import { childMeta, type Manifest, ownerReference } from './child.ts'
 
 export type ClaimOptions = {
-  purpose: string
+  purpose: Purpose
   size: string
   /** Said once, when the claim is made: it cannot be changed. */
   storageClassName?: string
   /** Whether the claim goes with its instance. */
-  deleted: boolean
+  isDeleted: boolean
 }
 
 /** The volume of the managed database. It has no owner, and so stays, unless its removal was asked for and confirmed. */
-export function databaseClaim(instance: StorageInstance, options: ClaimOptions): KubeObject {
-  const { purpose, size, storageClassName, deleted } = options
-  const annotations = { [CLAIM_INSTANCE_UID]: instance.metadata.uid ?? '' }
+export function databaseClaim(instance: StorageInstance, options: ClaimOptions): Manifest {
+  const { purpose, size, storageClassName, isDeleted } = options
   const kind = { apiVersion: 'v1', kind: 'PersistentVolumeClaim' }
+  const annotations = { [NOTES.instanceUid]: instance.metadata.uid ?? '' }
   const metadata = childMeta(instance, { ...kind, purpose, component: 'database', annotations })
   return {
     ...kind,
-    metadata: { ...metadata, ...(deleted && { ownerReferences: [ownerReference(instance)] }) },
+    metadata: { ...metadata, ...(isDeleted && { ownerReferences: [ownerReference(instance)] }) },
     spec: {
       accessModes: ['ReadWriteOnce'],
       resources: { requests: { storage: size } },

@@ -1,44 +1,17 @@
-/** Settings of PostgreSQL that belong to the operator: its own addresses, files, security, replication and durability. */
-const OWNED = new Set([
-  'archive_command',
-  'archive_library',
-  'archive_mode',
-  'autovacuum',
-  'cluster_name',
-  'config_file',
-  'data_directory',
-  'dynamic_shared_memory_type',
-  'external_pid_file',
-  'fsync',
-  'full_page_writes',
-  'hba_file',
-  'ident_file',
+import { OWNED_PARAMETERS } from '../api/owned-settings.ts'
+
+// Beside those that the schema refuses by name: what would lead around them, and what would let a server go on with damage.
+const OWNED = new Set<string>([
+  ...OWNED_PARAMETERS,
   'include',
   'include_dir',
   'include_if_exists',
-  'listen_addresses',
-  'log_destination',
-  'logging_collector',
-  'max_connections',
-  'max_replication_slots',
-  'max_slot_wal_keep_size',
-  'max_wal_senders',
-  'password_encryption',
-  'port',
-  'primary_conninfo',
-  'primary_slot_name',
   'restart_after_crash',
-  'restore_command',
-  'shared_memory_type',
-  'ssl',
   'summarize_wal',
-  'unix_socket_directories',
   'unix_socket_group',
-  'unix_socket_permissions',
-  'wal_level',
   'wal_log_hints',
 ])
-const OWNED_PREFIXES = ['ssl_', 'recovery_', 'unix_socket_', 'zero_damaged', 'ignore_']
+const OWNED_PREFIXES = ['ssl_', 'recovery_', 'zero_damaged', 'ignore_']
 const NAME = /^[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)?$/
 
 /** One sentence for each parameter that may not be set, sorted; empty where all may. */
@@ -51,6 +24,7 @@ export function refusedParameters(parameters: Record<string, string> = {}): stri
 
 function refusal(name: string, value: string): string | undefined {
   if (!NAME.test(name)) return `"${name.slice(0, 60)}" is not the name of a setting of PostgreSQL`
+  // PostgreSQL does not tell upper from lower case, so the schema's list of names is not enough.
   const lower = name.toLowerCase()
   if (OWNED.has(lower) || OWNED_PREFIXES.some((prefix) => lower.startsWith(prefix))) {
     return `"${name}" is set by the operator itself`

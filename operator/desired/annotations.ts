@@ -1,0 +1,15 @@
+import { GROUP } from '../api/labels.ts'
+
+/** Annotations that the operator writes on children, for itself. */
+export const NOTES = {
+  /** Hash of everything that was applied: tells a changed wish from a child that somebody edited. */
+  applied: `${GROUP}/applied`,
+  /** On pods: which version of the database's Secret they were started with; never anything of the Secret itself. */
+  databaseSecret: `${GROUP}/database-secret`,
+  /** On pods: hash of the configuration that they read at their start only. */
+  configuration: `${GROUP}/configuration`,
+  /** On a claim: the uid of the instance that uses it. */
+  instanceUid: `${GROUP}/instance-uid`,
+  /** On a claim: the uid of an instance that is gone and left it. */
+  retainedFrom: `${GROUP}/retained-from`,
+} as const

@@ -1,0 +1,31 @@
+import { createHash } from 'node:crypto'
+import type { ManagedDatabase } from '../api/instance/database.ts'
+import type { StorageInstance } from '../api/storage-instance.ts'
+import { child, type Manifest } from './child.ts'
+import { DEFAULT_RESOURCES, memoryOf, resourcesOr } from './container-resources.ts'
+import { PG_HBA, postgresqlConf } from './database-settings.ts'
+import { poolConnections } from './pool-connections.ts'
+import { parseQuantity } from './quantity.ts'
+
+/** The files that PostgreSQL reads at its start. */
+export function databaseFiles(instance: StorageInstance, database: ManagedDatabase): Record<string, string> {
+  const resources = resourcesOr(DEFAULT_RESOURCES.database, database.resources)
+  const tuning = {
+    memoryBytes: memoryOf(resources, DEFAULT_RESOURCES.database),
+    volumeBytes: parseQuantity(database.storage.size) ?? 0,
+    poolConnections: poolConnections(instance.spec),
+  }
+  return { 'postgresql.conf': postgresqlConf(tuning, database.parameters), 'pg_hba.conf': PG_HBA }
+}
+
+/** The ConfigMap with those files. */
+export function databaseConfig(instance: StorageInstance, database: ManagedDatabase): Manifest {
+  const options = { apiVersion: 'v1', kind: 'ConfigMap', purpose: 'db', component: 'database' } as const
+  return child(instance, options, { data: databaseFiles(instance, database) })
+}
+
+/** Changes when the server has to be started again with other files. */
+export function databaseConfigHash(instance: StorageInstance, database: ManagedDatabase): string {
+  const files = JSON.stringify(databaseFiles(instance, database))
+  return createHash('sha256').update(files).digest('hex').slice(0, 16)
+}

@@ -1,0 +1,110 @@
+import type { ManagedDatabase } from '../api/instance/database.ts'
+import { labelsOf, selectorOf } from '../api/labels.ts'
+import { childName } from '../api/names.ts'
+import type { StorageInstance } from '../api/storage-instance.ts'
+import { NOTES } from './annotations.ts'
+import { child, type Manifest } from './child.ts'
+import { DEFAULT_RESOURCES, resourcesOr } from './container-resources.ts'
+import { databaseConfigHash } from './database-config.ts'
+import { DATABASE_PORT } from './database-service.ts'
+import { DATABASE_PATHS as PATHS, SUPERUSER } from './database-settings.ts'
+import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from './pod-security.ts'
+
+export type DatabaseOptions = {
+  database: ManagedDatabase
+  image: string
+  claimName: string
+  /** Which version of the credentials the server is started with. */
+  secretVersion: string
+}
+
+const GRACE_SECONDS = 180
+/** Crash recovery of a busy database may take long; the pod is left alone for an hour. */
+const STARTUP_SECONDS = 3_600
+
+/** One PostgreSQL pod on one claim that is referred to by its name. */
+export function databaseStatefulSet(instance: StorageInstance, options: DatabaseOptions): Manifest {
+  const { name } = instance.metadata
+  const kind = { apiVersion: 'apps/v1', kind: 'StatefulSet', purpose: 'db', component: 'database' } as const
+  const annotations = {
+    [NOTES.configuration]: databaseConfigHash(instance, options.database),
+    [NOTES.databaseSecret]: options.secretVersion,
+  }
+  return child(instance, kind, {
+    spec: {
+      replicas: 1,
+      serviceName: childName(name, 'db'),
+      // In order, a pod that cannot start would be waited for, and never replaced by one that can.
+      podManagementPolicy: 'Parallel',
+      updateStrategy: { type: 'RollingUpdate' },
+      selector: { matchLabels: selectorOf(name, 'database') },
+      template: { metadata: { labels: labelsOf(name, 'database'), annotations }, spec: pod(name, options) },
+    },
+  })
+}
+
+function pod(name: string, { database, image, claimName }: DatabaseOptions): object {
+  const resources = resourcesOr(DEFAULT_RESOURCES.database, database.resources)
+  return {
+    securityContext: POD_SECURITY,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: GRACE_SECONDS,
+    initContainers: [{ ...container('prepare', image, resources), command: ['node', '/srv/operator/tasks/init-database.js'] }],
+    containers: [{ ...container('postgres', image, resources), ...server() }],
+    volumes: volumes(name, claimName),
+  }
+}
+
+function container(name: string, image: string, resources: object): object {
+  return {
+    name,
+    image,
+    imagePullPolicy: 'IfNotPresent',
+    resources,
+    securityContext: CONTAINER_SECURITY,
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    volumeMounts: [
+      { name: 'data', mountPath: PATHS.volume },
+      { name: 'configuration', mountPath: PATHS.configuration, readOnly: true },
+      { name: 'certificates', mountPath: PATHS.certificates, readOnly: true },
+      ...(name === 'prepare' ? [{ name: 'credentials', mountPath: PATHS.credentials, readOnly: true }] : []),
+      { name: 'run', mountPath: PATHS.sockets },
+      { name: 'tmp', mountPath: '/tmp' },
+      { name: 'shm', mountPath: '/dev/shm' },
+    ],
+  }
+}
+
+function server(): object {
+  const isReady = `pg_isready -q -h ${PATHS.sockets} -U ${SUPERUSER} -d postgres`
+  // Code 1: the server is there and refuses, because it starts or recovers; killing it would only begin that anew.
+  const isAlive = `${isReady}; [ $? -lt 2 ]`
+  const probe = (script: string, periodSeconds: number, failureThreshold: number) => ({
+    exec: { command: ['sh', '-c', script] },
+    periodSeconds,
+    timeoutSeconds: 5,
+    failureThreshold,
+  })
+  return {
+    command: ['postgres', '-c', `config_file=${PATHS.configuration}/postgresql.conf`],
+    ports: [{ name: 'postgresql', containerPort: DATABASE_PORT, protocol: 'TCP' }],
+    startupProbe: probe(isReady, 1, STARTUP_SECONDS),
+    readinessProbe: probe(isReady, 5, 3),
+    livenessProbe: probe(isAlive, 10, 6),
+  }
+}
+
+function volumes(name: string, claimName: string): object[] {
+  const secret = (purpose: 'db' | 'db-tls') => ({ secretName: childName(name, purpose), defaultMode: 0o440 })
+  return [
+    { name: 'data', persistentVolumeClaim: { claimName } },
+    { name: 'configuration', configMap: { name: childName(name, 'db'), defaultMode: 0o444 } },
+    // PostgreSQL takes a key that root owns and the group may read, and no other that it does not own itself.
+    { name: 'certificates', secret: secret('db-tls') },
+    { name: 'credentials', secret: secret('db') },
+    emptyDir('run'),
+    emptyDir('tmp'),
+    emptyDir('shm', { medium: 'Memory' }),
+  ]
+}

@@ -1,0 +1,76 @@
+import { LABELS, selectorOf } from '../api/labels.ts'
+import type { StorageInstance } from '../api/storage-instance.ts'
+import { databaseOf } from '../api/unions.ts'
+import { HTTP_PORT, METRICS_PORT } from '../service-contract.ts'
+import { child, type Manifest } from './child.ts'
+import { DATABASE_PORT } from './database-service.ts'
+
+export type PolicyOptions = {
+  /** Where the operator runs: it asks the service how it is. */
+  operatorNamespace: string
+  /** The port of an external database. */
+  databasePort?: number
+}
+
+const NAMESPACE_NAME = 'kubernetes.io/metadata.name'
+// A policy sees the address behind the Service of the API server, and that has the one or the other.
+const API_SERVER_PORTS = [443, 6443]
+
+/** Who may talk to the pods of the service, and whom they may talk to. */
+export function apiNetworkPolicy(instance: StorageInstance, options: PolicyOptions): Manifest {
+  return child(instance, policyKind('api', 'api'), {
+    spec: {
+      podSelector: { matchLabels: selectorOf(instance.metadata.name, 'api') },
+      policyTypes: ['Ingress', 'Egress'],
+      ingress: [
+        { ...callers(instance, options), ports: [tcp(HTTP_PORT)] },
+        { ports: [tcp(METRICS_PORT)] },
+      ],
+      egress: [
+        { ports: [{ protocol: 'UDP', port: 53 }, tcp(53)] },
+        databaseEgress(instance, options),
+        { ports: API_SERVER_PORTS.map(tcp) },
+      ],
+    },
+  })
+}
+
+/** The managed database is for the pods of its instance alone, and calls nobody. */
+export function databaseNetworkPolicy(instance: StorageInstance): Manifest {
+  const { name } = instance.metadata
+  const own = { podSelector: { matchLabels: { [LABELS.storageInstance]: name } } }
+  return child(instance, policyKind('db', 'database'), {
+    spec: {
+      podSelector: { matchLabels: selectorOf(name, 'database') },
+      policyTypes: ['Ingress', 'Egress'],
+      ingress: [{ from: [own], ports: [tcp(DATABASE_PORT)] }],
+    },
+  })
+}
+
+function policyKind<P extends 'api' | 'db', C extends 'api' | 'database'>(purpose: P, component: C) {
+  return { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', purpose, component }
+}
+
+/** With static tokens a caller may be anywhere; otherwise the namespaces of those who are allowed, and the operator. */
+function callers({ metadata, spec }: StorageInstance, { operatorNamespace }: PolicyOptions): object {
+  const { mode, allow } = spec.api.auth
+  if (mode === 'Token') return {}
+  const own = metadata.namespace ?? ''
+  const allowed = allow.length === 0 ? [own] : [...new Set(allow.map((account) => account.namespace))].sort()
+  const operator = {
+    namespaceSelector: { matchLabels: { [NAMESPACE_NAME]: operatorNamespace } },
+    podSelector: { matchLabels: { [LABELS.component]: 'operator' } },
+  }
+  return { from: [...allowed.map((name) => ({ namespaceSelector: { matchLabels: { [NAMESPACE_NAME]: name } } })), operator] }
+}
+
+function databaseEgress(instance: StorageInstance, { databasePort = DATABASE_PORT }: PolicyOptions): object {
+  if (databaseOf(instance.spec).kind === 'External') return { ports: [tcp(databasePort)] }
+  const to = [{ podSelector: { matchLabels: selectorOf(instance.metadata.name, 'database') } }]
+  return { to, ports: [tcp(DATABASE_PORT)] }
+}
+
+function tcp(port: number): { protocol: string; port: number } {
+  return { protocol: 'TCP', port }
+}
