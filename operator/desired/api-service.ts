@@ -1,7 +1,7 @@
-import { HTTP_PORT } from '../service-contract.ts'
 import { selectorOf } from '../api/labels.ts'
 import { childName } from '../api/names.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
+import { HTTP_PORT } from '../service-contract.ts'
 import { child, type Manifest } from './child.ts'
 
 /** The address of the service inside the cluster. */

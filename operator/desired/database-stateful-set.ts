@@ -50,7 +50,9 @@ function pod(name: string, { database, image, claimName }: DatabaseOptions): obj
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: GRACE_SECONDS,
-    initContainers: [{ ...container('prepare', image, resources), command: ['node', '/srv/operator/tasks/init-database.js'] }],
+    initContainers: [
+      { ...container('prepare', image, resources), command: ['node', '/srv/operator/tasks/init-database.js'] },
+    ],
     containers: [{ ...container('postgres', image, resources), ...server() }],
     volumes: volumes(name, claimName),
   }

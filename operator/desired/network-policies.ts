@@ -22,10 +22,7 @@ export function apiNetworkPolicy(instance: StorageInstance, options: PolicyOptio
     spec: {
       podSelector: { matchLabels: selectorOf(instance.metadata.name, 'api') },
       policyTypes: ['Ingress', 'Egress'],
-      ingress: [
-        { ...callers(instance, options), ports: [tcp(HTTP_PORT)] },
-        { ports: [tcp(METRICS_PORT)] },
-      ],
+      ingress: [{ ...callers(instance, options), ports: [tcp(HTTP_PORT)] }, { ports: [tcp(METRICS_PORT)] }],
       egress: [
         { ports: [{ protocol: 'UDP', port: 53 }, tcp(53)] },
         databaseEgress(instance, options),
@@ -62,7 +59,9 @@ function callers({ metadata, spec }: StorageInstance, { operatorNamespace }: Pol
     namespaceSelector: { matchLabels: { [NAMESPACE_NAME]: operatorNamespace } },
     podSelector: { matchLabels: { [LABELS.component]: 'operator' } },
   }
-  return { from: [...allowed.map((name) => ({ namespaceSelector: { matchLabels: { [NAMESPACE_NAME]: name } } })), operator] }
+  return {
+    from: [...allowed.map((name) => ({ namespaceSelector: { matchLabels: { [NAMESPACE_NAME]: name } } })), operator],
+  }
 }
 
 function databaseEgress(instance: StorageInstance, { databasePort = DATABASE_PORT }: PolicyOptions): object {

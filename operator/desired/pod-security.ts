@@ -20,7 +20,10 @@ export const CONTAINER_SECURITY = {
 }
 
 /** A folder that lives as long as its pod; in memory it counts as memory of the container that writes. */
-export function emptyDir(name: string, options: { medium?: 'Memory'; sizeLimit?: string } = {}): {
+export function emptyDir(
+  name: string,
+  options: { medium?: 'Memory'; sizeLimit?: string } = {},
+): {
   name: string
   emptyDir: { medium?: 'Memory'; sizeLimit?: string }
 } {

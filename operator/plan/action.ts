@@ -1,0 +1,17 @@
+import type { Manifest } from '../desired/child.ts'
+
+/** One change of the cluster. Each can be repeated, and finds what it did before. */
+export type Action =
+  /** Server-side apply; `manager` where the fields have an owner of their own. */
+  | { do: 'apply'; object: Manifest; manager?: string; isNew?: boolean }
+  /** Made once; one of that name that is there already is left as it is. */
+  | { do: 'create'; object: Manifest }
+  /** A Secret whose content is random: made once, never again while it is there. `object` is everything but the content. */
+  | { do: 'issue'; content: 'credentials' | 'certificate'; object: Manifest }
+  | { do: 'delete'; target: Target }
+
+/** The object that is meant, and no other that took its name. */
+export type Target = { apiVersion: string; kind: string; namespace: string; name: string; uid: string }
+
+/** Field manager of the number of pods, so that an autoscaler can take it over without it ever being nobody's. */
+export const REPLICAS_MANAGER = 'sonoma-storage-operator-replicas'

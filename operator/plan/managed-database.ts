@@ -1,0 +1,143 @@
+import type { ManagedDatabase } from '../api/instance/database.ts'
+import { ANNOTATIONS, LABELS } from '../api/labels.ts'
+import { childName, type Purpose } from '../api/names.ts'
+import type { StorageInstance } from '../api/storage-instance.ts'
+import { type Manifest, childMeta, ownerReference } from '../desired/child.ts'
+import { databaseClaim } from '../desired/database-claim.ts'
+import { databaseConfig } from '../desired/database-config.ts'
+import { refusedParameters } from '../desired/database-parameters.ts'
+import { databaseService } from '../desired/database-service.ts'
+import { databaseStatefulSet } from '../desired/database-stateful-set.ts'
+import { parseQuantity } from '../desired/quantity.ts'
+import { type Claim, findChild, type Observed, type StatefulSet } from '../observed.ts'
+import type { Action } from './action.ts'
+import { keep, type Keeping, obstacleOf } from './keep.ts'
+import { obstacleStep } from './obstacles.ts'
+import { troubleOf, troubleStep } from './pod-trouble.ts'
+import { type Step, unfinished } from './step.ts'
+
+/** The claim of a live instance; a restore may have put another one in the place of the first. */
+export function claimNameOf({ metadata, status }: StorageInstance): string {
+  return status?.database?.claimName ?? childName(metadata.name, 'data-1')
+}
+
+/** Whether the data goes with the instance: asked for, and confirmed with the instance's own name. */
+export function isDataDeleted({ metadata, spec }: StorageInstance): boolean {
+  return spec.deletionPolicy === 'Delete' && metadata.annotations?.[ANNOTATIONS.confirmDelete] === metadata.name
+}
+
+/** Keeps the PostgreSQL of an instance: claim, credentials, configuration, pod; done when it answers. */
+export function checkManagedDatabase(observed: Observed, database: ManagedDatabase): Step {
+  const refused = refusedParameters(database.parameters)
+  if (refused.length > 0) {
+    const message = `spec.database.managed.parameters: ${refused.join('; ')}. Remove it.`
+    return unfinished('blocked', 'DatabaseReachable', { reason: 'ParameterRefused', message })
+  }
+  const kept = [
+    ...secrets(observed).map((secret) => issue(observed, secret)),
+    ...children(observed, database).map((manifest) => keep(observed, manifest)),
+  ]
+  const actions = kept.flatMap((keeping) => keeping.actions)
+  return obstacleStep(kept, actions) ?? judge(observed, actions)
+}
+
+type RandomSecret = { content: 'credentials' | 'certificate'; object: Manifest }
+
+function secrets({ instance }: Observed): RandomSecret[] {
+  return [
+    { content: 'credentials', object: secretShell(instance, 'db') },
+    { content: 'certificate', object: secretShell(instance, 'db-tls') },
+  ]
+}
+
+/** Random content is made once; a Secret that is there is never looked into nor changed. */
+function issue(observed: Observed, secret: RandomSecret): Keeping {
+  const live = findChild(observed, secret.object)
+  if (live === undefined) return { actions: [{ do: 'issue', ...secret }] }
+  return { actions: [], obstacle: obstacleOf(observed, live) }
+}
+
+function secretShell(instance: StorageInstance, purpose: 'db' | 'db-tls'): Manifest {
+  const kind = { apiVersion: 'v1', kind: 'Secret' }
+  const metadata = childMeta(instance, { ...kind, purpose, component: 'database' })
+  return { ...kind, metadata: { ...metadata, ownerReferences: [ownerReference(instance)] } }
+}
+
+function children(observed: Observed, database: ManagedDatabase): Manifest[] {
+  const { instance, release, ownerSecret } = observed
+  const claimName = claimNameOf(instance)
+  const always = [claim(observed, database, claimName), databaseConfig(instance, database), databaseService(instance)]
+  // The pod is made of the credentials' version, so that it is made once and not twice.
+  if (ownerSecret.state !== 'usable') return always
+  const options = { database, image: release.postgresImage, claimName, secretVersion: ownerSecret.version }
+  return [...always, databaseStatefulSet(instance, options)]
+}
+
+/** A claim that is there keeps its class and never shrinks; the schema refuses the latter, but a restore may have made it larger. */
+function claim(observed: Observed, database: ManagedDatabase, name: string): Manifest {
+  const { instance } = observed
+  const live = findChild<Claim>(observed, { kind: 'PersistentVolumeClaim', metadata: { name } })
+  const asked = live?.spec?.resources?.requests?.storage
+  const isSmaller = (parseQuantity(asked) ?? 0) > (parseQuantity(database.storage.size) ?? 0)
+  return databaseClaim(instance, {
+    purpose: name.slice(instance.metadata.name.length + 1) as Purpose,
+    size: isSmaller && asked ? asked : database.storage.size,
+    storageClassName: live ? live.spec?.storageClassName : database.storage.storageClassName,
+    isDeleted: isDataDeleted(instance),
+  })
+}
+
+function judge(observed: Observed, actions: Action[]): Step {
+  const { instance } = observed
+  const name = childName(instance.metadata.name, 'db')
+  const set = findChild<StatefulSet>(observed, { kind: 'StatefulSet', metadata: { name } })
+  const facts = { database: { kind: 'Managed' as const, claimName: claimNameOf(instance) } }
+  const isCurrent = set !== undefined && set.status?.observedGeneration === set.metadata.generation
+  const isReady = isCurrent && set.status?.readyReplicas === 1
+  if (isReady && actions.every(({ do: what }) => what !== 'issue')) {
+    const message = grown(observed) ?? 'The managed PostgreSQL answers.'
+    return {
+      state: 'done',
+      actions,
+      facts,
+      findings: [{ type: 'DatabaseReachable', status: 'True', reason: 'DatabaseReachable', message }],
+    }
+  }
+  return { ...notReady(observed), actions, facts }
+}
+
+/** Why the server does not answer: what its pod says, else that it is starting. */
+function notReady(observed: Observed): Step {
+  const pods = observed.pods.filter(({ metadata }) => metadata.labels?.[LABELS.component] === 'database')
+  const trouble = troubleOf(pods, observed.now)
+  if (trouble !== undefined) return troubleStep('DatabaseReachable', trouble)
+  const pending = pendingClaim(observed)
+  if (pending !== undefined) return unfinished('waiting', 'DatabaseReachable', pending)
+  const message = pods.length === 0 ? 'PostgreSQL is being made.' : `PostgreSQL is starting in the pod ${pods[0]?.metadata.name}.`
+  return unfinished('waiting', 'DatabaseReachable', { reason: 'DatabaseStarting', message })
+}
+
+function liveClaim(observed: Observed): Claim | undefined {
+  const at = { kind: 'PersistentVolumeClaim', metadata: { name: claimNameOf(observed.instance) } }
+  const live = findChild<Claim>(observed, at)
+  return live && obstacleOf(observed, live) === undefined ? live : undefined
+}
+
+function pendingClaim(observed: Observed): Step['why'] {
+  const live = liveClaim(observed)
+  if (live === undefined || live.status?.phase === 'Bound') return undefined
+  const { name } = live.metadata
+  const storageClass = live.spec?.storageClassName ?? "the cluster's default"
+  return {
+    reason: 'VolumePending',
+    message: `The claim ${name} has no volume yet (storage class: ${storageClass}). If it stays so: kubectl describe pvc ${name}.`,
+  }
+}
+
+/** A word on a volume that is still being made larger. */
+function grown(observed: Observed): string | undefined {
+  const live = liveClaim(observed)
+  const [asked, has] = [live?.spec?.resources?.requests?.storage, live?.status?.capacity?.storage]
+  if ((parseQuantity(has) ?? 0) >= (parseQuantity(asked) ?? 0)) return undefined
+  return `The managed PostgreSQL answers; its volume grows from ${has} to ${asked}.`
+}

@@ -1,0 +1,89 @@
+import type { Reason } from '../api/reasons.ts'
+import type { ConditionType } from '../api/conditions.ts'
+import type { ContainerStatus, Pod } from '../live-objects.ts'
+import { type Step, unfinished } from './step.ts'
+import { parseReport, textOf } from './task-report.ts'
+
+/** Why a pod does not run, and what a person can do. `isLasting`: it does not pass by itself, as far as one can tell. */
+export type Trouble = { reason: Reason; message: string; isLasting: boolean }
+
+// A claim that is still being bound looks like a node that is missing, and a first crash like every following one.
+const PATIENCE_MS = 15_000
+const CRASHES = 3
+
+const PULL = /^(ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull)$/
+const DISK_FULL = /No space left on device|volume_full|53100/i
+
+/** The first thing that keeps one of these pods from running; undefined where nothing does, or it is still too early to say. */
+export function troubleOf(pods: readonly Pod[], now: Date): Trouble | undefined {
+  for (const pod of pods) {
+    const trouble = unschedulable(pod, now) ?? containers(pod)
+    if (trouble !== undefined) return trouble
+  }
+  return undefined
+}
+
+function unschedulable({ metadata, status }: Pod, now: Date): Trouble | undefined {
+  const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled')
+  if (scheduled?.status !== 'False' || scheduled.reason !== 'Unschedulable') return undefined
+  const why = textOf(scheduled.message) ?? 'no node fits'
+  const isLasting = now.getTime() - Date.parse(scheduled.lastTransitionTime ?? '') > PATIENCE_MS
+  return {
+    isLasting,
+    reason: 'PodsUnschedulable',
+    message: `No node takes the pod ${metadata.name}: ${why}. Add or free a node, or ask for less (resources, nodeSelector, affinity).`,
+  }
+}
+
+function containers({ metadata, status }: Pod): Trouble | undefined {
+  const all = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
+  for (const container of all) {
+    const trouble = waiting(metadata.name, container) ?? crashed(metadata.name, container)
+    if (trouble !== undefined) return trouble
+  }
+  return undefined
+}
+
+function waiting(pod: string, { state }: ContainerStatus): Trouble | undefined {
+  const { reason = '', message } = state?.waiting ?? {}
+  const why = (textOf(message) ?? reason).replace(/\.$/, '')
+  if (PULL.test(reason)) {
+    const advice = 'Correct image, or give image.pullSecrets.'
+    return trouble('ImagePullFailed', `The image of the pod ${pod} cannot be pulled: ${why}. ${advice}`)
+  }
+  if (reason === 'CreateContainerConfigError') {
+    return trouble('SecretMissing', `The pod ${pod} cannot be started: ${why}. Make what is missing.`)
+  }
+  return undefined
+}
+
+function trouble(reason: Reason, message: string, isLasting = true): Trouble {
+  return { reason, message, isLasting }
+}
+
+function crashed(pod: string, container: ContainerStatus): Trouble | undefined {
+  const { state, lastState, restartCount = 0, ready } = container
+  const end = state?.terminated ?? lastState?.terminated
+  const isBack = state?.running !== undefined && (ready || restartCount < CRASHES)
+  if (end === undefined || end.exitCode === 0 || isBack) return undefined
+  const report = parseReport(end.message)
+  const said = textOf(report?.error ?? end.message?.slice(-800)) ?? textOf(end.reason) ?? 'it said nothing'
+  if (DISK_FULL.test(report?.code ?? '') || DISK_FULL.test(end.message ?? '')) {
+    return trouble('DatabaseOutOfDisk', `The volume is full: make spec.database.managed.storage.size larger. (${said})`)
+  }
+  if (report?.code === 'bad_parameter') {
+    return trouble('ParameterRefused', `${said} Correct spec.database.managed.parameters.`)
+  }
+  const memory = end.reason === 'OOMKilled' ? ' It needs a larger memory limit.' : ''
+  const look = `kubectl logs ${pod} --all-containers --previous`
+  const message = `The pod ${pod} ended with code ${end.exitCode}: ${said}.${memory} See: ${look}.`
+  return trouble('PodCrashing', message, restartCount >= CRASHES)
+}
+
+const LOOK_AGAIN_MS = 5_000
+
+/** The step that waits for pods in trouble: blocked where it lasts, and looked at again where it may pass. */
+export function troubleStep(type: ConditionType, { reason, message, isLasting }: Trouble): Step {
+  if (isLasting) return unfinished('blocked', type, { reason, message })
+  return unfinished('waiting', type, { reason, message }, { requeueAfterMs: LOOK_AGAIN_MS })
+}

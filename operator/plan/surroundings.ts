@@ -1,0 +1,66 @@
+import { childName } from '../api/names.ts'
+import { databaseOf } from '../api/unions.ts'
+import { apiAllowList } from '../desired/api-allow-list.ts'
+import { apiAutoscaler } from '../desired/api-autoscaler.ts'
+import { apiDisruptionBudget } from '../desired/api-disruption-budget.ts'
+import { apiService } from '../desired/api-service.ts'
+import { apiServiceAccount } from '../desired/api-service-account.ts'
+import type { Manifest } from '../desired/child.ts'
+import { metricsService } from '../desired/metrics-service.ts'
+import { apiNetworkPolicy, databaseNetworkPolicy } from '../desired/network-policies.ts'
+import type { Observed } from '../observed.ts'
+import type { Action } from './action.ts'
+import { drop, keep } from './keep.ts'
+import { obstacleStep } from './obstacles.ts'
+import type { Step } from './step.ts'
+
+/** What stands around the service's pods and can be there before them. */
+export function checkSurroundings(observed: Observed): Step {
+  const kept = wanted(observed).map((manifest) => keep(observed, manifest))
+  const actions = [...kept.flatMap((keeping) => keeping.actions), ...unwanted(observed)]
+  return obstacleStep(kept, actions) ?? { state: 'done', actions }
+}
+
+/** The children of this step that are to be there. */
+export function wanted({ instance, release, serviceSecret }: Observed): Manifest[] {
+  const { api } = instance.spec
+  const { operatorNamespace } = release
+  const databasePort = serviceSecret.state === 'usable' ? serviceSecret.port : undefined
+  return [
+    apiServiceAccount(instance),
+    apiAllowList(instance),
+    apiService(instance),
+    metricsService(instance),
+    ...(api.networkPolicy.enabled ? [apiNetworkPolicy(instance, { operatorNamespace, databasePort })] : []),
+    ...(api.networkPolicy.enabled && isManaged(instance.spec) ? [databaseNetworkPolicy(instance)] : []),
+    ...(hasBudget(observedReplicas(api)) ? [apiDisruptionBudget(instance)] : []),
+    ...(api.autoscaling ? [apiAutoscaler(instance, api.autoscaling)] : []),
+  ]
+}
+
+function unwanted(observed: Observed): Action[] {
+  const { metadata, spec } = observed.instance
+  const kinds: [isWanted: boolean, apiVersion: string, kind: string, name: string][] = [
+    [spec.api.networkPolicy.enabled, 'networking.k8s.io/v1', 'NetworkPolicy', childName(metadata.name, 'api')],
+    [spec.api.networkPolicy.enabled && isManaged(spec), 'networking.k8s.io/v1', 'NetworkPolicy', childName(metadata.name, 'db')],
+    [hasBudget(observedReplicas(spec.api)), 'policy/v1', 'PodDisruptionBudget', childName(metadata.name, 'api')],
+    [spec.api.autoscaling !== undefined, 'autoscaling/v2', 'HorizontalPodAutoscaler', childName(metadata.name, 'api')],
+  ]
+  return kinds
+    .filter(([isWanted]) => !isWanted)
+    .flatMap(([, apiVersion, kind, name]) => drop(observed, { apiVersion, kind, name }))
+}
+
+type Api = Observed['instance']['spec']['api']
+
+function observedReplicas(api: Api): number {
+  return api.autoscaling?.minReplicas ?? api.replicas
+}
+
+function hasBudget(replicas: number): boolean {
+  return replicas > 1
+}
+
+function isManaged(spec: Observed['instance']['spec']): boolean {
+  return databaseOf(spec).kind === 'Managed'
+}
