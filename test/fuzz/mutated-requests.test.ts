@@ -55,7 +55,8 @@ async function start(): Promise<ServiceProcess> {
   return startService({
     databaseUrl: url,
     nodeArguments: ['--expose-gc', '--import', './test/fuzz/collect-garbage.ts'],
-    environment: { REQUEST_TIMEOUT: '1s', BODY_LIMIT: '1MiB' },
+    // An import that announces more than it sends is waited for as long as a connection may be silent.
+    environment: { REQUEST_TIMEOUT: '1s', IDLE_TIMEOUT: '30s', BODY_LIMIT: '1MiB' },
   })
 }
 

@@ -7,7 +7,8 @@ export type RawRequest = { method: string; target: string; headers: [string, str
 /** `isComplete` is false while a body that says how long it is has not all come. */
 export type RawAnswer = { status: number; headers: Record<string, string>; body: string; isComplete: boolean }
 
-const TIMEOUT_MS = 40_000
+/** Longer than any silence that the service allows itself or its caller. */
+const TIMEOUT_MS = 90_000
 
 export function toBytes({ method, target, headers, body }: RawRequest): Buffer {
   const head = [`${method} ${target} HTTP/1.1`, ...headers.map(([name, value]) => `${name}: ${value}`), '', '']

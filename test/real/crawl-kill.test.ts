@@ -10,7 +10,8 @@ import { reachable } from './reachable.ts'
 
 const START = '/index.html'
 const CONCURRENCY = 8
-const LEASE_SECONDS = 5
+/** Long enough that none lapses, on a busy machine, while its crawler lives. */
+const LEASE_SECONDS = 15
 const QUEUE = 'crawl'
 
 test('killed in the middle (crawler, service, PostgreSQL), a crawl comes to the same end', async () => {
@@ -37,8 +38,11 @@ test('killed in the middle (crawler, service, PostgreSQL), a crawl comes to the 
 
   await after(0.7)
   await own.server.kill()
+  // Nobody may settle or take anything before it is known what was leased.
+  process.kill(service.pid ?? 0, 'SIGSTOP')
   await own.server.start()
   for (const url of await leasedUrls(own.url)) leased.add(url)
+  process.kill(service.pid ?? 0, 'SIGCONT')
 
   expect(await second.exitCode(), second.output).toBe(0)
   expect(await storedUrls(own.url)).toEqual([...expected.keys()].map((path) => site.url(path)).sort())

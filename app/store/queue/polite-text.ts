@@ -48,24 +48,28 @@ export function isReady(alias: string): string {
   return IS_READY.replace(/\b(state|blocked|start_after|keep_until)\b/g, `${alias}.$1`)
 }
 
-// A pop of a sleeping host (a push passed it unseen) wakes it. "= ANY" beside the join: the planner takes the index.
+// A pop of a sleeping host (a push passed it unseen) wakes it. The delays are looked up in an object and not joined:
+// whatever the planner believes about 'given', it takes the primary key.
 const MOVED = `
   UPDATE storage.queue_host AS h SET
-    ready_at = clock_timestamp() + served.delay * served.items * interval '1 second',
+    ready_at = clock_timestamp() + ((SELECT seconds FROM delays) ->> h.host)::double precision * interval '1 second',
     pushed_at = CASE WHEN h.pushed_at = '-infinity' THEN now() ELSE h.pushed_at END
-  FROM (SELECT host, max(delay) AS delay, count(*) AS items FROM given WHERE host IS NOT NULL GROUP BY host) AS served
-  WHERE h.queue = $1 AND h.host = served.host AND h.host = ANY (ARRAY(SELECT host FROM given))`
+  WHERE h.queue = $1 AND h.host = ANY (ARRAY(SELECT host FROM given WHERE host IS NOT NULL))`
+const DELAYS = `
+  SELECT jsonb_object_agg(host, seconds) AS seconds
+  FROM (SELECT host, max(delay) * count(*) AS seconds FROM given WHERE host IS NOT NULL GROUP BY host) AS served`
 
 /**
  * A whole statement: takes the items of the table expression `given` (id, host, delay; locked, like their hosts), and starts
  * each host's delay. `ctes` are the table expressions that lead to `given`; `looked` says how many of what were looked at.
+ * All that is given is taken: FULL JOIN only keeps the planner from comparing all pairs.
  */
 export function politeText(table: string, take: Take, { ctes, looked }: { ctes: string; looked: string }): string {
-  return `WITH ${ctes}, moved AS (${MOVED}),
+  return `WITH ${ctes}, delays AS MATERIALIZED (${DELAYS}), moved AS (${MOVED}),
 picked AS MATERIALIZED (SELECT id, clock_timestamp() AS at FROM given),
 taken AS (${TAKE[take](table)})
 SELECT taken.id, taken.key, taken.data, taken.priority, taken.attempt, taken.started, given.host, given.delay,
   (${looked}) AS looked, (extract(epoch FROM now()) * 1000000)::bigint AS at
-FROM (VALUES (1)) AS always (one) LEFT JOIN (taken JOIN given ON given.id = taken.id) ON true
+FROM (VALUES (1)) AS always (one) LEFT JOIN (taken FULL JOIN given ON given.id = taken.id) ON true
 ORDER BY taken.priority DESC, taken.created_on`
 }

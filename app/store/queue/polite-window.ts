@@ -3,7 +3,8 @@ import { IS_READY, type Take } from './pop.ts'
 import { TableStatements } from './table.ts'
 
 // The first items in pop order; of their hosts those that may be asked now, locked in the order of their first items;
-// of those hosts' items the first few each. Everything that is locked elsewhere is passed over.
+// of those hosts' items the first few each. Everything that is locked elsewhere is passed over. No table expression is
+// joined with another: in tables that were never analyzed the planner expects one row of each, and would compare all pairs.
 const ctes = (table: string, size: number) => `
 ahead AS MATERIALIZED (
   SELECT id, group_id, row_number() OVER () AS n
@@ -12,34 +13,34 @@ ahead AS MATERIALIZED (
     ORDER BY priority DESC, created_on LIMIT ${size}
   ) AS first
 ), met AS MATERIALIZED (
-  SELECT group_id, min(n) AS n FROM ahead WHERE group_id IS NOT NULL GROUP BY group_id
+  SELECT group_id, min(n) AS n, array_agg(id) AS ids, array_agg(n) AS places
+  FROM ahead WHERE group_id IS NOT NULL GROUP BY group_id
 ), held AS MATERIALIZED (
-  SELECT h.host, h.ready_at, COALESCE(h.delay_seconds, $5::double precision) AS delay, room.most, room.is_limited
-  FROM met JOIN storage.queue_host AS h
-    ON h.queue = $1 AND h.host = met.group_id AND h.host = ANY (ARRAY(SELECT group_id FROM met))
-  ${roomText(table)}
-  WHERE h.ready_at <= now() AND (h.blocked_until IS NULL OR h.blocked_until <= now()) AND room.most > 0
-  ORDER BY met.n
+  SELECT free.*, met.ids, met.places
+  FROM (SELECT * FROM met ORDER BY n) AS met
+  CROSS JOIN LATERAL (
+    SELECT h.host, h.ready_at, COALESCE(h.delay_seconds, $5::double precision) AS delay, room.most, room.is_limited
+    FROM storage.queue_host AS h ${roomText(table)}
+    WHERE h.queue = $1 AND h.host = met.group_id AND h.ready_at <= now()
+      AND (h.blocked_until IS NULL OR h.blocked_until <= now()) AND room.most > 0
+    FOR UPDATE OF h SKIP LOCKED
+  ) AS free
   LIMIT $3
-  FOR UPDATE OF h SKIP LOCKED
 ), chosen AS MATERIALIZED (
-  SELECT id, n, host, delay
-  FROM (
-    SELECT ahead.id, ahead.n, held.host, held.delay, held.most,
-      row_number() OVER (PARTITION BY ahead.group_id ORDER BY ahead.n) AS place
-    FROM ahead JOIN held ON held.host = ahead.group_id
-    WHERE ${isUnchanged('held')}
-  ) AS placed
-  WHERE place <= most
+  SELECT item.id, item.n, unchanged.host, unchanged.delay
+  FROM (SELECT * FROM held WHERE ${isUnchanged('held')}) AS unchanged
+  CROSS JOIN LATERAL (
+    SELECT id, n FROM unnest(unchanged.ids, unchanged.places) AS its (id, n) ORDER BY n LIMIT unchanged.most
+  ) AS item
   UNION ALL
   SELECT id, n, NULL, 0 FROM ahead WHERE group_id IS NULL
 ), given AS MATERIALIZED (
-  SELECT j.id, chosen.host, chosen.delay, chosen.n
-  FROM chosen JOIN ${table} AS j ON j.name = $1 AND j.id = chosen.id
-  WHERE ${isReady('j')}
-  ORDER BY chosen.n
+  SELECT locked.id, chosen.host, chosen.delay, chosen.n
+  FROM (SELECT * FROM chosen ORDER BY n) AS chosen
+  CROSS JOIN LATERAL (
+    SELECT j.id FROM ${table} AS j WHERE j.name = $1 AND j.id = chosen.id AND ${isReady('j')} FOR UPDATE SKIP LOCKED
+  ) AS locked
   LIMIT $3
-  FOR UPDATE OF j SKIP LOCKED
 )`
 
 // How far it had to look: no further than the last item that it gave out, where that made up the number.

@@ -23,11 +23,32 @@ export async function pushWithin(
   const isStored = ({ item }: Entry) => item.url !== undefined && stored?.has(item.url) === true
   const chosen = firstOfEach(stored ? entries.filter((entry) => !isStored(entry)) : entries)
   const created = await insert(session, definition, chosen)
+  const isCreated = (entry: Entry) => chosen.get(entry.row) === entry && (created === 'all' || created.has(entry.row))
+  const late = stored ? await removeStored(session, definition, [...chosen.values()].filter(isCreated)) : undefined
   return entries.map((entry) => {
-    if (stored && isStored(entry)) return { id: entry.id, result: 'stored' }
-    const isCreated = chosen.get(entry.row) === entry && (created === 'all' || created.has(entry.row))
-    return { id: entry.id, result: isCreated ? 'created' : 'duplicate' }
+    if (isStored(entry) || (late?.has(entry.row) && isCreated(entry))) return { id: entry.id, result: 'stored' }
+    return { id: entry.id, result: isCreated(entry) ? 'created' : 'duplicate' }
   })
+}
+
+// Between the look at the documents and the insert another worker may have stored the page and settled its item: then the
+// id was free again. The page was stored before, so a look after the insert sees it.
+const REMOVE_STORED = new TableStatements(
+  'queue_push_late',
+  (table) => `
+DELETE FROM ${table} AS j
+USING unnest($2::uuid[], $3::text[]) AS made (id, url) JOIN public.documents AS d ON d.url = made.url
+WHERE j.name = $1 AND j.id = made.id
+RETURNING j.id`,
+)
+
+/** Takes those of the items that were just inserted out again whose page is stored by now; answers their rows. */
+async function removeStored(session: Session, definition: QueueDefinition, made: Entry[]): Promise<Set<string>> {
+  const entries = made.filter(({ item }) => item.url !== undefined)
+  if (entries.length === 0) return new Set()
+  const values = [definition.name, entries.map(({ row }) => row), entries.map(({ item }) => item.url)]
+  const { rows } = await session.query<{ id: string }>(REMOVE_STORED.for(definition), values)
+  return new Set(rows.map(({ id }) => id))
 }
 
 const STORED_URLS = {

@@ -11,7 +11,8 @@ export type RedriveOptions = { limit: number; signal?: AbortSignal }
 const BATCH = 1_000
 const PAGE = 2_000
 
-// An item that the queue keeps as failed begins anew in its row: new arrival, no attempt yet, no reason.
+// An item that the queue keeps as failed begins anew in its row: new arrival, no attempt yet, no reason. Those that failed
+// in the same moment keep the order in which they came.
 const REVIVE = new TableStatements(
   'queue_redrive_failed',
   (table) => `
@@ -19,7 +20,7 @@ WITH dead AS MATERIALIZED (
   SELECT id, group_id, row_number() OVER () AS n
   FROM (
     SELECT id, group_id FROM ${table} WHERE name = $1 AND state = 'failed' AND NOT blocked
-    ORDER BY start_after LIMIT $2 FOR UPDATE SKIP LOCKED
+    ORDER BY start_after, created_on LIMIT $2 FOR UPDATE SKIP LOCKED
   ) AS oldest
 ), hosts AS (
   INSERT INTO storage.queue_host (queue, host)

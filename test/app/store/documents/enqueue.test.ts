@@ -1,4 +1,7 @@
+import pg from 'pg'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { atEndOfFile } from '../../../support/end-of-file.ts'
+import { eventually } from '../../../support/eventually.ts'
 import { at, createTestStore, uuid } from './test-store.ts'
 
 const { write, woken, database, test: db } = await createTestStore()
@@ -96,6 +99,27 @@ describe('items of a request', () => {
     const outcome = await write([{ id: uuid(1), url: 'https://other.example/' }], { enqueue })
     expect(outcome).toMatchObject({ failed: 1, enqueued: { created: 1, stored: 0 } })
   })
+})
+
+test('a page that is stored, and done with, while the request is under way is not pushed again', async () => {
+  const link1 = link('https://a.example/1')
+  await write([{ url: PAGE }], { enqueue: [{ queue: QUEUE, items: [link1] }] })
+  const worker = new pg.Client({ connectionString: db.url })
+  await worker.connect()
+  atEndOfFile(() => worker.end())
+  await worker.query('BEGIN')
+  await worker.query(`INSERT INTO public.documents (id, url) VALUES ($1, $2)`, [uuid(1), link1.id])
+  await worker.query('DELETE FROM pgboss.job_common WHERE singleton_key = $1', [link1.id])
+
+  const enqueue = [{ queue: QUEUE, unlessStored: true, items: [link1, link('https://a.example/2')] }]
+  const outcome = write([{ url: 'https://a.example/other' }], { enqueue })
+  await eventually(async () => {
+    expect(await db.query(`SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted`)).toHaveLength(1)
+  })
+  await worker.query('COMMIT')
+
+  expect((await outcome).enqueued).toEqual({ created: 1, duplicate: 0, stored: 1, invalid: 0 })
+  expect(await queued()).toEqual(['https://a.example/2'])
 })
 
 test('documents are not stored where their items cannot be pushed', async () => {

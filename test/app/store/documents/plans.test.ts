@@ -177,6 +177,9 @@ describe('a write at a million documents scans no table', () => {
 })
 
 describe('a read at a million documents scans no table', () => {
+  // The writes above were undone, and what they left lies at the front of each list.
+  beforeAll(() => client.query('VACUUM (ANALYZE, INDEX_CLEANUP ON) public.documents'), 120_000)
+
   test('get and look-ups', async () => {
     await check(() => store.get(ids[0] as string), PER_READ)
     await check(() => Promise.all(ids.map((id) => store.get(id))), 1_000 * PER_READ)

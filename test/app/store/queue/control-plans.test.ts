@@ -31,7 +31,8 @@ function recording(): { session: typeof database; statements: Statement[] } {
 async function allStatements(definition: QueueDefinition): Promise<Statement[]> {
   const { session, statements } = recording()
   const polite = new PolitePop({ database: session, observer: OBSERVER, catalog, receipts: () => store.receipts() })
-  for (let n = 0; n < 3; n += 1) await polite.pop(definition.name, { count: 2_000, perHost: 1, leaseSeconds: 60 })
+  // The second one finds most hosts of the head inside their delay, and goes on from the hosts.
+  for (let n = 0; n < 3; n += 1) await polite.pop(definition.name, { count: 700, perHost: 1, leaseSeconds: 60 })
   await sleepDueHosts(session, definition, 100)
   await sleepHostsAfter(session, definition, { after: '', limit: 100 })
   await nextDueMs(session, definition)
@@ -48,7 +49,7 @@ const OBSERVER = { query: () => {}, queueOperation: () => {}, backgroundError: (
 
 async function fill(): Promise<void> {
   for (let n = 0; n < QUEUES; n += 1) {
-    await catalog.put(`plans-${n}`, { politeness: { delaySeconds: 0, maxActive: 5 } })
+    await catalog.put(`plans-${n}`, { politeness: { delaySeconds: 60, maxActive: 5 } })
     await db.query(
       `INSERT INTO pgboss.job_common (id, name, group_id, retry_limit, expire_seconds, keep_until, policy)
        SELECT gen_random_uuid(), $1, 'h' || n % ${HOSTS}, 0, 1, 'infinity', 'standard' FROM generate_series(1, ${ITEMS}) AS n`,
@@ -65,7 +66,7 @@ beforeAll(fill)
 
 describe.each(['never analyzed', 'analyzed'])('in tables that were %s', (kind) => {
   test('no statement reads all items, or all hosts', async () => {
-    if (kind === 'analyzed') await db.query('ANALYZE pgboss.job_common, storage.queue_host')
+    if (kind === 'analyzed') await db.query('VACUUM (ANALYZE) pgboss.job_common, storage.queue_host')
     const statements = await allStatements(await catalog.get(kind === 'analyzed' ? 'plans-1' : 'plans-0'))
     expect(statements.map((statement) => statement.name)).toEqual(
       expect.arrayContaining(['queue_polite_hosts', 'queue_host_sleep', 'queue_sizes', 'queue_purge_waiting_0']),

@@ -68,7 +68,7 @@ describe.each(cases)('a polite pop whose snapshot misses another one keeps to th
     await catalog.put(queue, { politeness })
     await store.push(queue, itemsOf('a.example', 3))
 
-    const text = gated(politeWindow('lease', 16).for(TABLE), 'met JOIN storage.queue_host')
+    const text = gated(politeWindow('lease', 16).for(TABLE), '(SELECT * FROM met')
 
     expect(await overtake(queue, politeness, text, [])).toEqual({ first: ['a.example/3'], second: [] })
   })

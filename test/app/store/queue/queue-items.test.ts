@@ -233,6 +233,15 @@ describe('a redrive', () => {
     ])
   })
 
+  test('brings back what failed in the same moment in the order in which it came', async () => {
+    const queue = newQueue()
+    await catalog.put(queue, { retryLimit: 0 })
+    await store.push(queue, itemsOf('a.example', 50))
+    await nack(queue, 50)
+    expect(await items.redrive(queue)).toBe(50)
+    expect(ids(await lease(queue, 50))).toEqual(itemsOf('a.example', 50).map((item) => (item as { id: string }).id))
+  })
+
   test('takes only letters of its queue, failed ones too, and none that is leased', async () => {
     const { queue, dead } = await createDead(3)
     const stranger = newQueue()

@@ -1,0 +1,226 @@
+import type { KubeObject, ObjectMeta } from '../api/object.ts'
+import type { BackgroundService } from '../runtime/background-service.ts'
+import { type Clock, pause } from '../runtime/clock.ts'
+import { hasCode } from './api-error.ts'
+import type { KubeClient } from './client.ts'
+import { microTime } from './micro-time.ts'
+import { LEASES } from './resources.ts'
+
+/** This process does not lead, or not any more, and must not write. */
+export class LeaseLostError extends Error {
+  constructor(message = 'The lease is not held: nothing may be written.') {
+    super(message)
+    this.name = 'LeaseLostError'
+  }
+}
+
+export type LeaseSettings = {
+  /** Another replica may take over when the lease was not renewed for so long. A whole number of seconds. */
+  durationMs: number
+  /** This replica stops writing when it has not renewed for so long: shorter, so that its last requests have landed by then. */
+  renewDeadlineMs: number
+  /** Time between two attempts, to get it or to renew it. */
+  retryPeriodMs: number
+}
+
+export type LeaderElectorOptions = {
+  /** Without a guard on its writes, with a short deadline and without retries. */
+  client: KubeClient
+  clock: Clock
+  random: () => number
+  namespace: string
+  name: string
+  /** Unique for each start of a process: a restarted container must not take itself for its forerunner. */
+  identity: string
+  settings: LeaseSettings
+  onElected: () => void
+  /** Called once at most: the lease ran out or was taken. The process has to end. */
+  onLost: (why: string) => void
+  onError?: (error: unknown) => void
+}
+
+type LeaseSpec = {
+  holderIdentity?: string
+  leaseDurationSeconds?: number
+  acquireTime?: string
+  renewTime?: string
+  leaseTransitions?: number
+}
+type Lease = KubeObject & { metadata: ObjectMeta; spec?: LeaseSpec }
+
+/** Its rhythm: `waiting` for the lease, `leading`, and for good `lost`, or `stopped` when asked to end. */
+type Phase = 'waiting' | 'leading' | 'lost' | 'stopped'
+
+/**
+ * One leader among the replicas, by a Lease, as client-go does it: the age of somebody else's lease is measured by our own
+ * monotonic clock since we saw it change, so that clocks need not agree.
+ */
+export class LeaderElector implements BackgroundService {
+  readonly name = 'leader election'
+  readonly #options: LeaderElectorOptions
+  readonly #abort = new AbortController()
+  #phase: Phase = 'waiting'
+  #running: Promise<void> | undefined
+  /** Writing is allowed up to here, by the monotonic clock. */
+  #heldUntilMs = 0
+  /** The lease as it was last read or written. */
+  #lease: Lease | undefined
+  #changedAtMs = 0
+
+  constructor(options: LeaderElectorOptions) {
+    this.#options = options
+  }
+
+  get isLeader(): boolean {
+    return this.#phase === 'leading' && this.#options.clock.monotonicMs() < this.#heldUntilMs
+  }
+
+  /** Who holds the lease, as far as known. */
+  get holder(): string {
+    return this.#lease?.spec?.holderIdentity ?? ''
+  }
+
+  /** To be called before each write. Throws where this process does not lead; a leader whose lease ran out is told by `onLost`. */
+  assertHeld(): void {
+    if (this.isLeader) return
+    if (this.#phase === 'leading') this.#lose('it was not renewed in time')
+    throw new LeaseLostError()
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Gives the lease back, so that another replica need not wait for its end. Call it when all writers are still. */
+  async stop(): Promise<void> {
+    const wasLeader = this.isLeader
+    this.#phase = this.#phase === 'lost' ? 'lost' : 'stopped'
+    this.#abort.abort()
+    await this.#running
+    if (wasLeader) await this.#release()
+  }
+
+  /** One attempt to get or to renew the lease. */
+  async runOnce(): Promise<void> {
+    const startedAtMs = this.#options.clock.monotonicMs()
+    const isHeld = await this.#tryToHold()
+    if (isHeld) this.#hold(startedAtMs)
+    else if (this.#phase === 'leading' && this.holder !== this.#options.identity) this.#lose('another replica holds it')
+  }
+
+  async #run(): Promise<void> {
+    while (this.#phase === 'waiting' || this.#phase === 'leading') {
+      if (this.#phase === 'leading' && !this.isLeader) return this.#lose('it was not renewed in time')
+      await this.runOnce().catch((error: unknown) => this.#options.onError?.(error))
+      await this.#rest()
+    }
+  }
+
+  /** Never past the end of the lease: that has to be noticed at once. */
+  async #rest(): Promise<void> {
+    const { clock, random, settings } = this.#options
+    const periodMs = settings.retryPeriodMs * (1 + 0.2 * random())
+    const leftMs = this.#phase === 'leading' ? Math.max(0, this.#heldUntilMs - clock.monotonicMs()) : periodMs
+    await pause(clock, Math.min(periodMs, leftMs), this.#abort.signal)
+  }
+
+  /** The time counts from before the request: it was in the lease's life that the answer travelled. */
+  #hold(startedAtMs: number): void {
+    const { settings, onElected } = this.#options
+    if (this.#phase !== 'waiting' && this.#phase !== 'leading') return
+    this.#heldUntilMs = startedAtMs + settings.renewDeadlineMs
+    if (this.#phase === 'leading') return
+    this.#phase = 'leading'
+    onElected()
+  }
+
+  #lose(why: string): void {
+    if (this.#phase === 'lost') return
+    this.#phase = 'lost'
+    this.#abort.abort()
+    this.#options.onLost(why)
+  }
+
+  /** Whether the lease is ours now. */
+  async #tryToHold(): Promise<boolean> {
+    const { identity } = this.#options
+    // Who leads knows the newest version: its own last write.
+    if (this.#phase !== 'leading' || this.holder !== identity) {
+      if (!(await this.#look())) return this.#write(undefined)
+      if (this.holder !== '' && this.holder !== identity && !this.#hasRunOut()) return false
+    }
+    return this.#write(this.#lease)
+  }
+
+  /** Reads the lease; false where there is none. */
+  async #look(): Promise<boolean> {
+    const { client, namespace, name } = this.#options
+    const found = await client.get<Lease>(LEASES, namespace, name)
+    if (found?.metadata.resourceVersion !== this.#lease?.metadata.resourceVersion) this.#know(found)
+    return found !== undefined
+  }
+
+  #know(lease: Lease | undefined): void {
+    this.#lease = lease
+    this.#changedAtMs = this.#options.clock.monotonicMs()
+  }
+
+  #hasRunOut(): boolean {
+    const { clock, settings } = this.#options
+    const durationMs = (this.#lease?.spec?.leaseDurationSeconds ?? settings.durationMs / 1_000) * 1_000
+    return clock.monotonicMs() - this.#changedAtMs >= durationMs
+  }
+
+  /** False where somebody was faster; what they wrote is read at the next attempt. */
+  async #write(lease: Lease | undefined): Promise<boolean> {
+    const { client, settings, identity } = this.#options
+    const spec = this.#newSpec(lease?.spec, identity, settings.durationMs / 1_000)
+    try {
+      this.#know(await this.#put(client, lease, spec))
+      return true
+    } catch (error) {
+      // Somebody has deleted it: whoever makes the new one leads.
+      if (hasCode(error, 404) && lease !== undefined) return this.#write(undefined)
+      if (!hasCode(error, 409)) throw error
+      await this.#look()
+      return false
+    }
+  }
+
+  #put(client: KubeClient, lease: Lease | undefined, spec: LeaseSpec): Promise<Lease> {
+    const { namespace, name } = this.#options
+    const { apiVersion, kind } = LEASES
+    if (lease !== undefined) return client.replace({ ...lease, apiVersion, kind, spec }, { signal: this.#abort.signal })
+    return client.create<Lease>(
+      { apiVersion, kind, metadata: { namespace, name }, spec },
+      { signal: this.#abort.signal },
+    )
+  }
+
+  #newSpec(before: LeaseSpec | undefined, identity: string, leaseDurationSeconds: number): LeaseSpec {
+    const renewTime = microTime(this.#options.clock.now())
+    const isOurs = before?.holderIdentity === identity
+    return {
+      holderIdentity: identity,
+      leaseDurationSeconds,
+      acquireTime: isOurs ? (before.acquireTime ?? renewTime) : renewTime,
+      renewTime,
+      leaseTransitions: (before?.leaseTransitions ?? 0) + (isOurs || before === undefined ? 0 : 1),
+    }
+  }
+
+  async #release(): Promise<void> {
+    const { client, onError } = this.#options
+    if (this.#lease === undefined) return
+    const { apiVersion, kind } = LEASES
+    const spec = {
+      ...this.#newSpec(this.#lease.spec, '', 1),
+      leaseTransitions: this.#lease.spec?.leaseTransitions ?? 0,
+    }
+    try {
+      await client.replace({ ...this.#lease, apiVersion, kind, spec })
+    } catch (error) {
+      onError?.(error)
+    }
+  }
+}
