@@ -2,9 +2,15 @@ import type { KubeObject } from './api/object.ts'
 
 /** What the API server answers, as far as plan and status look into it. */
 
-export type LiveCondition = { type: string; status: string; reason?: string; message?: string; lastTransitionTime?: string }
+export type LiveCondition = {
+  type: string
+  status: string
+  reason?: string
+  message?: string
+  lastTransitionTime?: string
+}
 
-type ContainerEnd = { exitCode: number; reason?: string; message?: string; finishedAt?: string }
+export type ContainerEnd = { exitCode: number; reason?: string; message?: string; finishedAt?: string }
 
 export type ContainerStatus = {
   name: string

@@ -37,7 +37,9 @@ function coversList(live: unknown[], wanted: unknown[]): boolean {
     return live.length === wanted.length && wanted.every((entry, index) => covers(live[index], entry))
   }
   return wanted.every((entry) =>
-    live.some((candidate) => isRecord(candidate) && candidate[key] === (entry as Fields)[key] && covers(candidate, entry)),
+    live.some(
+      (candidate) => isRecord(candidate) && candidate[key] === (entry as Fields)[key] && covers(candidate, entry),
+    ),
   )
 }
 

@@ -2,7 +2,7 @@ import type { ManagedDatabase } from '../api/instance/database.ts'
 import { ANNOTATIONS, LABELS } from '../api/labels.ts'
 import { childName, type Purpose } from '../api/names.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
-import { type Manifest, childMeta, ownerReference } from '../desired/child.ts'
+import { childMeta, type Manifest, ownerReference } from '../desired/child.ts'
 import { databaseClaim } from '../desired/database-claim.ts'
 import { databaseConfig } from '../desired/database-config.ts'
 import { refusedParameters } from '../desired/database-parameters.ts'
@@ -11,7 +11,7 @@ import { databaseStatefulSet } from '../desired/database-stateful-set.ts'
 import { parseQuantity } from '../desired/quantity.ts'
 import { type Claim, findChild, type Observed, type StatefulSet } from '../observed.ts'
 import type { Action } from './action.ts'
-import { keep, type Keeping, obstacleOf } from './keep.ts'
+import { type Keeping, keep, obstacleOf } from './keep.ts'
 import { obstacleStep } from './obstacles.ts'
 import { troubleOf, troubleStep } from './pod-trouble.ts'
 import { type Step, unfinished } from './step.ts'
@@ -113,7 +113,8 @@ function notReady(observed: Observed): Step {
   if (trouble !== undefined) return troubleStep('DatabaseReachable', trouble)
   const pending = pendingClaim(observed)
   if (pending !== undefined) return unfinished('waiting', 'DatabaseReachable', pending)
-  const message = pods.length === 0 ? 'PostgreSQL is being made.' : `PostgreSQL is starting in the pod ${pods[0]?.metadata.name}.`
+  const message =
+    pods.length === 0 ? 'PostgreSQL is being made.' : `PostgreSQL is starting in the pod ${pods[0]?.metadata.name}.`
   return unfinished('waiting', 'DatabaseReachable', { reason: 'DatabaseStarting', message })
 }
 

@@ -1,6 +1,6 @@
-import type { Reason } from '../api/reasons.ts'
 import type { ConditionType } from '../api/conditions.ts'
-import type { ContainerStatus, Pod } from '../live-objects.ts'
+import type { Reason } from '../api/reasons.ts'
+import type { ContainerEnd, ContainerStatus, Pod } from '../live-objects.ts'
 import { type Step, unfinished } from './step.ts'
 import { parseReport, textOf } from './task-report.ts'
 
@@ -62,13 +62,11 @@ function trouble(reason: Reason, message: string, isLasting = true): Trouble {
 }
 
 function crashed(pod: string, container: ContainerStatus): Trouble | undefined {
-  const { state, lastState, restartCount = 0, ready } = container
-  const end = state?.terminated ?? lastState?.terminated
-  const isBack = state?.running !== undefined && (ready || restartCount < CRASHES)
-  if (end === undefined || end.exitCode === 0 || isBack) return undefined
+  const end = lastEnd(container)
+  if (end === undefined) return undefined
   const report = parseReport(end.message)
   const said = textOf(report?.error ?? end.message?.slice(-800)) ?? textOf(end.reason) ?? 'it said nothing'
-  if (DISK_FULL.test(report?.code ?? '') || DISK_FULL.test(end.message ?? '')) {
+  if (DISK_FULL.test(`${report?.code} ${end.message}`)) {
     return trouble('DatabaseOutOfDisk', `The volume is full: make spec.database.managed.storage.size larger. (${said})`)
   }
   if (report?.code === 'bad_parameter') {
@@ -77,7 +75,14 @@ function crashed(pod: string, container: ContainerStatus): Trouble | undefined {
   const memory = end.reason === 'OOMKilled' ? ' It needs a larger memory limit.' : ''
   const look = `kubectl logs ${pod} --all-containers --previous`
   const message = `The pod ${pod} ended with code ${end.exitCode}: ${said}.${memory} See: ${look}.`
-  return trouble('PodCrashing', message, restartCount >= CRASHES)
+  return trouble('PodCrashing', message, (container.restartCount ?? 0) >= CRASHES)
+}
+
+/** How a container ended that is not back yet; one that was started again and again is not back before it is ready. */
+function lastEnd({ state, lastState, restartCount = 0, ready }: ContainerStatus): ContainerEnd | undefined {
+  const end = state?.terminated ?? lastState?.terminated
+  const isBack = state?.running !== undefined && (ready || restartCount < CRASHES)
+  return isBack || end?.exitCode === 0 ? undefined : end
 }
 
 const LOOK_AGAIN_MS = 5_000

@@ -138,7 +138,9 @@ function fail(observed: Observed, need: RunNeed, run: RunStatus, { report, actio
 function isTaskAlive({ pods, jobs }: Observed): boolean {
   const isTask = ({ metadata }: Job | Pod) => TASKS.has(metadata.labels?.[LABELS.component] ?? '')
   const isPodAlive = (pod: Pod) => !['Succeeded', 'Failed'].includes(pod.status?.phase ?? '')
-  return pods.some((pod) => isTask(pod) && isPodAlive(pod)) || jobs.some((job) => isTask(job) && endOf(job) === undefined)
+  return (
+    pods.some((pod) => isTask(pod) && isPodAlive(pod)) || jobs.some((job) => isTask(job) && endOf(job) === undefined)
+  )
 }
 
 const TASKS: ReadonlySet<string> = new Set(['migrate', 'backup', 'restore', 'maintain'])

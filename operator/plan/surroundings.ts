@@ -42,7 +42,12 @@ function unwanted(observed: Observed): Action[] {
   const { metadata, spec } = observed.instance
   const kinds: [isWanted: boolean, apiVersion: string, kind: string, name: string][] = [
     [spec.api.networkPolicy.enabled, 'networking.k8s.io/v1', 'NetworkPolicy', childName(metadata.name, 'api')],
-    [spec.api.networkPolicy.enabled && isManaged(spec), 'networking.k8s.io/v1', 'NetworkPolicy', childName(metadata.name, 'db')],
+    [
+      spec.api.networkPolicy.enabled && isManaged(spec),
+      'networking.k8s.io/v1',
+      'NetworkPolicy',
+      childName(metadata.name, 'db'),
+    ],
     [hasBudget(observedReplicas(spec.api)), 'policy/v1', 'PodDisruptionBudget', childName(metadata.name, 'api')],
     [spec.api.autoscaling !== undefined, 'autoscaling/v2', 'HorizontalPodAutoscaler', childName(metadata.name, 'api')],
   ]
