@@ -9,7 +9,7 @@ import { ensurePrometheus, query } from './kit/prometheus.ts'
 import { startStorageService } from './kit/storage-service.ts'
 
 const LOAD_SECONDS = 20
-const KILL_AFTER_MS = 6_000
+const KILL_AFTER_OPERATIONS = 200
 const SCRAPE_TIMEOUT_MS = 120_000
 const METRICS = [
   'database_connections_active',
@@ -23,6 +23,7 @@ const METRICS = [
 const storage = useNamespace('proof')
 const callers = useNamespace('callers')
 let url: string
+let metricsUrl: string
 let allowed: Client
 let stranger: Client
 
@@ -35,9 +36,17 @@ beforeAll(async () => {
     Client.start(callers, 'stranger'),
   ])
   url = started[0].url
+  metricsUrl = started[0].metricsUrl
   allowed = started[1]
   stranger = started[2]
 })
+
+/** How many queue operations the running pod has counted. */
+async function operations(): Promise<number> {
+  const { text } = await allowed.fetch(metricsUrl, { token: false })
+  const counts = [...text.matchAll(/^queue_operations_total\{.*\} (\d+)$/gm)].map(([, count]) => Number(count))
+  return counts.reduce((sum, count) => sum + count, 0)
+}
 
 describe('the service as a plain Deployment', () => {
   test('answers a caller of another namespace whose service account is on the list', async () => {
@@ -76,13 +85,17 @@ describe('the service as a plain Deployment', () => {
       const selector = `{__name__=~"${name}(_count)?", namespace="${storage.name}"}`
       await eventually(async () => (await query(selector)).length > 0, { timeoutMs: SCRAPE_TIMEOUT_MS })
     }
+    // The same pop is answered again once PostgreSQL is back.
+    await eventually(async () => (await allowed.fetch(`${url}/api/queue`, { json: pop })).status === 200, {
+      timeoutMs: SCRAPE_TIMEOUT_MS,
+    })
     expect(await query(`up{namespace="${storage.name}"}`)).toMatchObject([{ value: [expect.any(Number), '1'] }])
   })
 
   test('loses nothing when its pod is killed under load', async () => {
     const seed = Date.now() % 1_000_000
     const load = allowed.run(await bundleOf('load-program.ts'), url, `${seed}`, `${LOAD_SECONDS}`)
-    await new Promise((resolve) => setTimeout(resolve, KILL_AFTER_MS))
+    await eventually(async () => (await operations()) > KILL_AFTER_OPERATIONS)
     await killPod(storage, await storage.pod('app=storage'))
     const said = JSON.parse(await load) as { events: number; outages: number; violations: unknown[] }
     expect(said.violations).toEqual([])

@@ -7,9 +7,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Output, tryRun } from '../image/command.ts'
 import { eventually } from '../support/eventually.ts'
 import { checkDisk } from './build/disk.ts'
-import { differences, lookAtMachine, type Machine } from './machine.ts'
+import { differences, lookAtMachine, type Machine, startedSince, stillRunning } from './machine.ts'
 import { findNode } from './node/node-process.ts'
-import { overlaps } from './node/subnet.ts'
+import { whyNot } from './node/requirements.ts'
+import { freeSubnet, overlaps } from './node/subnet.ts'
 import { foreignKubeconfig, ROOT } from './place.ts'
 
 const MAIN = join(import.meta.dirname, 'main.ts')
@@ -22,7 +23,7 @@ let before: Machine
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sonoma-second-'))
   node = join(folder, 'node')
-  before = await lookAtMachine()
+  before = await lookAtMachine(folder)
 })
 
 afterAll(async () => {
@@ -55,23 +56,12 @@ async function kill(child: ChildProcess): Promise<void> {
   await ended
 }
 
-/** Fails while anything of the second cluster is left on this machine. Pods of the other cluster come and go meanwhile. */
-async function expectNothingLeft(processes: string[]): Promise<void> {
-  await eventually(async () => {
-    const after = { ...(await lookAtMachine()), processes: before.processes, loopDevices: before.loopDevices }
-    expect(differences(before, after)).toEqual([])
-  })
-  const { processes: running, loopDevices } = await lookAtMachine()
-  expect(loopDevices.filter((line) => line.includes(folder))).toEqual([])
-  expect(running.filter((line) => processes.includes(line))).toEqual([])
+/** Fails while anything of the second cluster is left on this machine. */
+async function expectNothingLeft(started: string[]): Promise<void> {
+  await eventually(async () => expect(differences(before, await lookAtMachine(folder))).toEqual([]))
+  expect(await stillRunning(started)).toEqual([])
   expect(readdirSync(folder)).toEqual([])
   expect(await findNode(node)).toBeUndefined()
-}
-
-/** The processes of the second cluster: those that were not there before and are in another process namespace than we are. */
-async function processesOfCluster(): Promise<string[]> {
-  const { processes } = await lookAtMachine()
-  return processes.filter((line) => !before.processes.includes(line))
 }
 
 describe.runIf(foreignKubeconfig() === undefined)('a cluster of our own', () => {
@@ -84,10 +74,10 @@ describe.runIf(foreignKubeconfig() === undefined)('a cluster of our own', () => 
     const pid = (await findNode(node)) as number
     expect(await cluster('up', '--bare')).toMatchObject({ code: 0 })
     expect(await findNode(node)).toBe(pid)
-    const processes = await processesOfCluster()
-    expect(processes.length).toBeGreaterThan(7)
+    const started = await startedSince(before, folder)
+    expect(started.length).toBeGreaterThan(7)
     expect(await cluster('down')).toMatchObject({ code: 0, stdout: expect.stringContaining('is down') })
-    await expectNothingLeft(processes)
+    await expectNothingLeft(started)
   })
 
   test('is recognised as unfinished after a kill -9 of up, and made anew', async () => {
@@ -99,13 +89,13 @@ describe.runIf(foreignKubeconfig() === undefined)('a cluster of our own', () => 
 
   test('is recognised as ended after a kill -9 of its first process, and removed even when down is killed too', async () => {
     const pid = (await findNode(node)) as number
-    const processes = await processesOfCluster()
+    const started = await startedSince(before, folder)
     process.kill(pid, 'SIGKILL')
     await eventually(async () => (await findNode(node)) === undefined)
     expect(await cluster('status')).toMatchObject({ code: 1, stdout: expect.stringContaining('has ended') })
     await killedAt('removing', 'down')
     expect(await cluster('down')).toMatchObject({ code: 0 })
-    await expectNothingLeft(processes)
+    await expectNothingLeft(started)
     expect(await cluster('down')).toMatchObject({ code: 0, stdout: expect.stringContaining('no cluster') })
   })
 
@@ -120,6 +110,23 @@ describe.runIf(foreignKubeconfig() === undefined)('a cluster of our own', () => 
 })
 
 describe('what a cluster needs of the machine', () => {
+  const fit = { platform: 'linux', user: 0, capabilities: 2n ** 40n - 1n }
+
+  test('another system, another user or a lack of capabilities is said in one sentence, with what to do', () => {
+    expect(whyNot(fit)).toBeUndefined()
+    expect(whyNot({ ...fit, platform: 'darwin' })).toMatch(
+      /^.* needs Linux, and this is darwin: .* set KUBECONFIG.*\.$/,
+    )
+    expect(whyNot({ ...fit, user: 1_000 })).toMatch(/^.* needs root: .* set KUBECONFIG .*\.$/)
+    expect(whyNot({ ...fit, capabilities: 0n })).toMatch(/^.* needs CAP_NET_ADMIN, .*: .* set KUBECONFIG .*\.$/)
+  })
+
+  test('addresses that are all in use are said in one sentence; otherwise the first free ones are taken', () => {
+    expect(freeSubnet(['192.168.0.0/16'])).toEqual({ host: '10.213.0.1', node: '10.213.0.2', prefix: 30 })
+    expect(freeSubnet(['10.213.0.0/30', '10.213.1.1'])).toMatchObject({ host: '10.213.2.1' })
+    expect(() => freeSubnet(['10.0.0.0/8'])).toThrow(/^No address range is free: .* set KUBECONFIG .*\.$/)
+  })
+
   test('too little disk is said in one sentence', async () => {
     await expect(checkDisk(tmpdir(), 1e18)).rejects.toThrow(/^Too little disk: .* are free .* set KUBECONFIG/)
     await checkDisk(tmpdir(), 1)

@@ -1,6 +1,8 @@
-import { readdir, readFile, readlink } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { tryRun } from '../image/command.ts'
-import { CACHE } from './place.ts'
+import { descendantsOf, processesOf } from './node/node-process.ts'
+import { namesOf } from './node/settings.ts'
+import { clusterPaths } from './place.ts'
 
 /** What a cluster may not leave behind: each list is sorted text, one thing an entry. */
 export type Machine = {
@@ -21,17 +23,22 @@ const SETTINGS = [
   'vm/overcommit_memory',
   'net/ipv4/ip_forward',
 ]
+/** Mounts of buildah while anybody builds. */
+const IMAGE_STORE = '/var/lib/containers/'
 
-/** Looks at this machine. Of the processes only those that could be a cluster's: other people work here too. */
-export async function lookAtMachine(): Promise<Machine> {
+/** Looks at this machine as the cluster in `folder` may change it; clusters of other folders come and go meanwhile. */
+export async function lookAtMachine(folder: string): Promise<Machine> {
+  const { link, cgroup } = namesOf(folder)
   return {
-    processes: await clusterProcesses(),
+    processes: await clusterProcesses(folder),
     mounts: await mounts(),
-    links: await names('ip', ['-json', 'link', 'show'], 'ifname'),
-    routes: await names('ip', ['-json', 'route', 'show', 'table', 'all'], 'dst'),
+    links: (await names(['link', 'show'], ({ ifname }) => `${ifname}`)).filter((name) => !isOther(name, link)),
+    routes: await routes(link),
     firewall: await firewall(),
-    loopDevices: await linesOf('losetup', ['--list', '--noheadings', '--output', 'NAME,BACK-FILE']),
-    controlGroups: await controlGroups(),
+    loopDevices: (await lines('losetup', ['--list', '--noheadings', '--output', 'NAME,BACK-FILE'])).filter((line) =>
+      line.includes(folder),
+    ),
+    controlGroups: (await lines('find', ['/sys/fs/cgroup', '-maxdepth', '3', '-type', 'd', '-name', cgroup])).sort(),
     settings: await Promise.all(SETTINGS.map(async (name) => `${name} ${await readFile(`/proc/sys/${name}`, 'utf8')}`)),
   }
 }
@@ -46,49 +53,71 @@ export function differences(before: Machine, after: Machine): string[] {
   })
 }
 
-/** Processes in other process namespaces than ours, and those of programs from the cache. */
-async function clusterProcesses(): Promise<string[]> {
-  const own = await readlink('/proc/self/ns/pid')
-  const numbers = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
-  const lines = await Promise.all(numbers.map((pid) => describe(pid, own).catch(() => '')))
-  return lines.filter((line) => line !== '').sort()
+/** What the cluster in `folder` has running that was not there `before`, to be asked for by `stillRunning` when it is down. */
+export async function startedSince(before: Machine, folder: string): Promise<string[]> {
+  const { processes } = await lookAtMachine(folder)
+  return processes.filter((line) => !before.processes.includes(line))
 }
 
-async function describe(pid: string, ownNamespace: string): Promise<string> {
-  const namespace = await readlink(`/proc/${pid}/ns/pid`)
+/** Those of these processes that have not ended. */
+export async function stillRunning(processes: string[]): Promise<string[]> {
+  const starts = await Promise.all(processes.map((line) => startOf(Number.parseInt(line, 10)).catch(() => '')))
+  return processes.filter((line, index) => line.split(' ')[1] === starts[index])
+}
+
+/** Whether a network interface is the machine's end of another cluster than the one with `link`. */
+function isOther(name: string, link: string): boolean {
+  return name !== link && /^sonoma-[0-9a-f]{6}$/.test(name)
+}
+
+/** The node with all that runs in it, and whatever outside of it was started for this cluster. */
+async function clusterProcesses(folder: string): Promise<string[]> {
+  const inNode = new Set(await descendantsOf(await processesOf(clusterPaths(folder).node)))
+  const numbers = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+  const found = await Promise.all(numbers.map((pid) => describe(pid, folder, inNode.has(pid)).catch(() => '')))
+  return found.filter((line) => line !== '').sort()
+}
+
+async function describe(pid: number, folder: string, isInNode: boolean): Promise<string> {
   const line = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).replaceAll('\0', ' ').trim()
-  const ofCluster = line.includes(CACHE) || line.includes('/init.sh') || /kubectl|containerd-shim/.test(line)
-  return namespace !== ownNamespace || ofCluster ? `${pid} ${line.slice(0, 200)}` : ''
+  const environment = await readFile(`/proc/${pid}/environ`, 'utf8')
+  const isOurs = isInNode || line.includes(folder) || environment.includes(folder)
+  // The start tells a process from a later one with the same number.
+  return isOurs ? `${pid} ${await startOf(pid)} ${line.slice(0, 200)}` : ''
+}
+
+async function startOf(pid: number): Promise<string> {
+  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ')
+  return fields[19] ?? ''
 }
 
 async function mounts(): Promise<string[]> {
-  const lines = (await readFile('/proc/self/mountinfo', 'utf8')).trim().split('\n')
-  return lines.map((line) => line.split(' ').slice(3, 5).join(' ')).sort()
+  const entries = (await readFile('/proc/self/mountinfo', 'utf8')).trim().split('\n')
+  return entries
+    .map((line) => line.split(' ').slice(3, 5).join(' '))
+    .filter((line) => !line.includes(IMAGE_STORE))
+    .sort()
 }
 
-async function names(program: string, args: string[], key: string): Promise<string[]> {
-  const { stdout } = await tryRun(program, args)
-  return (JSON.parse(stdout || '[]') as Record<string, string>[]).map((entry) => String(entry[key])).sort()
+async function routes(link: string): Promise<string[]> {
+  const families = ['-4', '-6'].map((family) => [family, 'route', 'show', 'table', 'all'])
+  const found = await Promise.all(families.map((args) => names(args, ({ dst, dev }) => `${dst} dev ${dev}`)))
+  return found.flat().filter((route) => !isOther(route.replace(/^.* dev /, ''), link))
+}
+
+async function names(args: string[], name: (entry: Record<string, string>) => string): Promise<string[]> {
+  const { stdout } = await tryRun('ip', ['-json', ...args])
+  return (JSON.parse(stdout || '[]') as Record<string, string>[]).map(name).sort()
 }
 
 async function firewall(): Promise<string[]> {
-  const [four, six] = [await linesOf('iptables-save', []), await linesOf('ip6tables-save', [])]
+  const [four, six] = [await lines('iptables-save', []), await lines('ip6tables-save', [])]
   // Comments carry the time, and counters count.
   return [...four, ...six].filter((line) => !line.startsWith('#')).map((line) => line.replace(/\[\d+:\d+\]/, ''))
 }
 
-async function linesOf(program: string, args: string[]): Promise<string[]> {
+async function lines(program: string, args: string[]): Promise<string[]> {
   const { stdout } = await tryRun(program, args)
-  return stdout
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
-}
-
-async function controlGroups(): Promise<string[]> {
-  const { stdout } = await tryRun('find', ['/sys/fs/cgroup', '-maxdepth', '3', '-type', 'd', '-name', 'sonoma-*'])
-  return stdout
-    .split('\n')
-    .filter((line) => line !== '')
-    .sort()
+  const all = stdout.split('\n').map((line) => line.trim())
+  return all.filter((line) => line !== '')
 }

@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs'
 import { eventually } from '../support/eventually.ts'
 import { clusterDown } from './down.ts'
-import { differences, lookAtMachine } from './machine.ts'
-import { foreignKubeconfig } from './place.ts'
+import { differences, lookAtMachine, startedSince, stillRunning } from './machine.ts'
+import { CLUSTER, foreignKubeconfig } from './place.ts'
 import { clusterStatus } from './status.ts'
 import { clusterUp } from './up.ts'
 
@@ -16,15 +16,16 @@ export default async function setUp(): Promise<() => Promise<void>> {
     return async () => undefined
   }
   await clusterDown(report)
-  const before = await lookAtMachine()
+  const before = await lookAtMachine(CLUSTER)
   await clusterUp(report)
   report('the cluster is up')
   return async () => {
+    const started = await startedSince(before, CLUSTER)
     await clusterDown(report)
     report('the cluster is down')
     // The kernel takes interfaces away a moment after the last process in their namespace.
     await eventually(async () => {
-      const left = differences(before, await lookAtMachine())
+      const left = [...differences(before, await lookAtMachine(CLUSTER)), ...(await stillRunning(started))]
       if (left.length > 0) throw new Error(`The cluster left something behind:\n${left.join('\n')}`)
     })
   }

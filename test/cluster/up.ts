@@ -1,16 +1,16 @@
 import { mkdir, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ensureBaseImages } from '../image/base-images.ts'
 import { eventually } from '../support/eventually.ts'
 import { binaryPath, buildParts, type Report } from './build/build.ts'
 import { NODE_PARTS, part } from './build/parts.ts'
+import type { BuiltImage } from './images/layout.ts'
 import { makePartImage } from './images/part-image.ts'
-import { BASE_IMAGE, makeProjectImages } from './images/project-images.ts'
+import { makeBaseImage, makeProjectImages } from './images/project-images.ts'
 import { provideImages } from './images/provide.ts'
 import { kubectl, tryKubectl } from './kubectl.ts'
 import { withLock } from './node/lock.ts'
 import { ensureNode } from './node/make.ts'
-import { checkMachine } from './node/requirements.ts'
+import { checkImageTools, checkMachine } from './node/requirements.ts'
 import { finishState } from './node/state.ts'
 import { CLUSTER, clusterPaths, foreignKubeconfig } from './place.ts'
 
@@ -49,16 +49,16 @@ async function bringUp(report: Report, options: UpOptions): Promise<void> {
 
 /** The class of small volumes comes with its provisioner; everything else is there. */
 async function prepareForeign(report: Report): Promise<void> {
+  await checkImageTools()
   await buildParts([part('kubectl'), part('local-path-provisioner')], report)
   await provideImages(await makeImages(['local-path-provisioner'], {}, report), report)
   await applyManifests(['storage', 'hand'])
   await kubectl(['rollout', 'status', '-n', 'sonoma-cluster-storage', 'deployment/provisioner', '--timeout=120s'])
 }
 
-async function makeImages(parts: string[], { bare }: UpOptions, report: Report): Promise<string[]> {
+async function makeImages(parts: string[], { bare }: UpOptions, report: Report): Promise<BuiltImage[]> {
   report('building the images ...')
-  await ensureBaseImages()
-  const images = bare ? [BASE_IMAGE] : await makeProjectImages()
+  const images = bare ? [await makeBaseImage()] : await makeProjectImages()
   for (const name of parts) images.push(await makePartImage(name, binaryPath(part(name))))
   return images
 }

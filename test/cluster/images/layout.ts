@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import { run } from '../../image/command.ts'
 import { CACHE } from '../place.ts'
 
-/** An image in the layout: what it is called, its manifest, and every blob that it needs (the manifest among them). */
+/** An image that buildah has: its name on this machine, which other checkouts share, and its name in the cluster. */
+export type BuiltImage = { built: string; image: string }
+
+/** An image in the layout: its name in the cluster, its manifest, and every blob that it needs (the manifest among them). */
 export type StoredImage = { image: string; manifest: Descriptor; blobs: string[] }
 
 type Descriptor = { mediaType: string; digest: string; size: number; annotations?: Record<string, string> }
@@ -15,16 +18,20 @@ export const LAYOUT: string = join(CACHE, 'images')
 
 const REFERENCE = 'org.opencontainers.image.ref.name'
 
-/** Copies images that buildah knows into the layout, the layers that are new; layers that no image needs any more go. */
-export async function storeImages(images: string[]): Promise<StoredImage[]> {
+/** Copies images into the layout, the layers that are new; layers that no image needs any more go. */
+export async function storeImages(images: BuiltImage[]): Promise<StoredImage[]> {
   await mkdir(LAYOUT, { recursive: true })
   // Layers are packed nowhere: they would only be unpacked again a moment later, and their digests are known beforehand.
   const how = ['-q', '--disable-compression', '--format', 'oci']
-  for (const image of images) await run('buildah', ['push', ...how, image, `oci:${LAYOUT}:${image}`])
+  for (const { built } of images) await run('buildah', ['push', ...how, built, `oci:${LAYOUT}:${built}`])
   const { manifests } = JSON.parse(await readFile(join(LAYOUT, 'index.json'), 'utf8')) as Index
   const stored = await Promise.all(manifests.map(describe))
   await removeOthers(new Set(stored.flatMap(({ blobs }) => blobs)))
-  return stored.filter(({ image }) => images.includes(image))
+  const names = new Map(images.map(({ built, image }) => [built, image]))
+  return stored.flatMap((entry) => {
+    const image = names.get(entry.image)
+    return image ? [{ ...entry, image }] : []
+  })
 }
 
 /** The path of a blob inside the layout. */

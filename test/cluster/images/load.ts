@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { run } from '../../image/command.ts'
 import type { Report } from '../build/build.ts'
 import { Refusal } from '../refusal.ts'
+import type { BuiltImage } from './layout.ts'
 
 /** Brings images into the cluster of KUBECONFIG by the command in CLUSTER_IMAGE_LOAD, which gets the path of an archive. */
-export async function loadImages(images: string[], report: Report): Promise<void> {
+export async function loadImages(images: BuiltImage[], report: Report): Promise<void> {
   const command = process.env.CLUSTER_IMAGE_LOAD
   if (!command) {
     throw new Refusal(
@@ -15,16 +16,16 @@ export async function loadImages(images: string[], report: Report): Promise<void
     )
   }
   for (const image of images) {
-    report(`loading ${image} ...`)
+    report(`loading ${image.image} ...`)
     await load(command, image)
   }
 }
 
-async function load(command: string, image: string): Promise<void> {
+async function load(command: string, { built, image }: BuiltImage): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'sonoma-load-'))
   const file = join(folder, 'image.tar')
   try {
-    await run('buildah', ['push', '-q', image, `docker-archive:${file}:${image}`])
+    await run('buildah', ['push', '-q', built, `docker-archive:${file}:${image}`])
     await run('sh', ['-c', `${command} "$1"`, 'sh', file])
   } finally {
     await rm(folder, { recursive: true, force: true })

@@ -3,10 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { run } from '../../image/command.ts'
+import type { BuiltImage } from './layout.ts'
 import { sourceLabel, sourceOf } from './source.ts'
 
-/** Makes the image of one static program, with nothing else in it, and answers its name. */
-export async function makePartImage(name: string, binary: string): Promise<string> {
+/** Makes the image of one static program, with nothing else in it. */
+export async function makePartImage(name: string, binary: string): Promise<BuiltImage> {
   const image = `localhost/sonoma-cluster/${name}:dev`
   const program = basename(binary)
   const lines = ['FROM scratch', `COPY ${program} /bin/`, 'USER 65532:65532', `ENTRYPOINT ["/bin/${program}"]`]
@@ -16,7 +17,7 @@ export async function makePartImage(name: string, binary: string): Promise<strin
     .digest('hex')
     .slice(0, 16)
   if ((await sourceOf(image)) !== source) await build(image, lines, { source, context: dirname(binary) })
-  return image
+  return { built: image, image }
 }
 
 async function build(image: string, lines: string[], from: { source: string; context: string }): Promise<void> {

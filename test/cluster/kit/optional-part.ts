@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { binaryPath, buildParts } from '../build/build.ts'
 import { part } from '../build/parts.ts'
+import type { BuiltImage } from '../images/layout.ts'
 import { makePartImage } from '../images/part-image.ts'
 import { provideImages } from '../images/provide.ts'
 import { kubectl } from '../kubectl.ts'
@@ -10,7 +11,7 @@ const MANIFESTS = join(import.meta.dirname, '..', 'manifests')
 /** Builds parts that not every test needs, at their first use, and brings an image of each into the cluster. */
 export async function provideParts(names: string[]): Promise<void> {
   await buildParts(names.map(part), console.log)
-  const images: string[] = []
+  const images: BuiltImage[] = []
   for (const name of names) images.push(await makePartImage(name, binaryPath(part(name))))
   await provideImages(images, console.log)
 }

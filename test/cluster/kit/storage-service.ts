@@ -1,14 +1,14 @@
+import { METRICS_PORT, HTTP_PORT as PORT } from '../../../app/contract.ts'
 import { SERVICE_IMAGE } from '../images/project-images.ts'
 import type { Namespace } from './namespace.ts'
 import { CONTAINER_SECURITY, deployment, emptyDir, type KubeObject, service } from './objects.ts'
 
 export type Allowed = { namespace: string; serviceAccount: string; access: 'Read' | 'Write' | 'Admin' }
 export type ServiceOptions = { name?: string; database: string; allow?: Allowed[]; replicas?: number }
+export type StorageService = { url: string; metricsUrl: string }
 
-import { METRICS_PORT, HTTP_PORT as PORT } from '../../../app/contract.ts'
-
-/** The storage service as a plain Deployment, its migrations run first. Answers its address inside the cluster. */
-export async function startStorageService(namespace: Namespace, options: ServiceOptions): Promise<{ url: string }> {
+/** The storage service as a plain Deployment, its migrations run first. Answers its addresses inside the cluster. */
+export async function startStorageService(namespace: Namespace, options: ServiceOptions): Promise<StorageService> {
   const { name = 'storage', allow = [] } = options
   const metadata = { name: `${name}-allow` }
   await namespace.apply(
@@ -18,7 +18,8 @@ export async function startStorageService(namespace: Namespace, options: Service
     storageDeployment(name, options),
   )
   await namespace.rollout(`deployment/${name}`)
-  return { url: `http://${name}.${namespace.name}.svc:${PORT}` }
+  const host = `${name}.${namespace.name}.svc`
+  return { url: `http://${host}:${PORT}`, metricsUrl: `http://${host}:${METRICS_PORT}/metrics` }
 }
 
 function storageDeployment(name: string, { database, replicas }: ServiceOptions): KubeObject {

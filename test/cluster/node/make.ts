@@ -14,7 +14,7 @@ import { mayRaiseLimits } from './requirements.ts'
 import { namesOf, type Settings } from './settings.ts'
 import { startScripts } from './start-scripts.ts'
 import { readState, writeState } from './state.ts'
-import { freeSubnet } from './subnet.ts'
+import { freeSubnet, rangesInUse } from './subnet.ts'
 
 const LEAST_FREE_BYTES = 5e9
 
@@ -41,7 +41,7 @@ async function reasonToMake(folder: string, binaries: Map<string, string>): Prom
 
 async function makeNode(folder: string, binaries: Map<string, string>): Promise<void> {
   const { node, kubeconfig } = clusterPaths(folder)
-  const settings: Settings = { ...namesOf(folder), subnet: await freeSubnet(), mayRaise: mayRaiseLimits() }
+  const settings: Settings = { ...namesOf(folder), subnet: freeSubnet(await rangesInUse()), mayRaise: mayRaiseLimits() }
   const fingerprint = fingerprintOf(settings, binaries)
   for (const place of ['run', 'log', 'bin']) await mkdir(join(node, place), { recursive: true })
   await writeState(node, { settings, fingerprint, finished: false, images: {} })

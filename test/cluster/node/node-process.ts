@@ -39,12 +39,31 @@ export async function killNode(folder: string): Promise<void> {
  * The starter and the first process, known by their command lines: unlike a number in a file these cannot be missing after a
  * kill, nor mean somebody else's process.
  */
-async function processesOf(folder: string): Promise<number[]> {
-  const numbers = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
-  return numbers.filter((pid) => {
+export async function processesOf(folder: string): Promise<number[]> {
+  return (await allProcesses()).filter((pid) => {
     const line = readProc(pid, 'cmdline').split('\0')
     return /(^|\/)(unshare|bash)$/.test(line[0] ?? '') && line.at(-3) === folder && line.at(-4)?.endsWith('/init.sh')
   })
+}
+
+/** These processes and all that descend from them. */
+export async function descendantsOf(roots: number[]): Promise<number[]> {
+  const parents = new Map((await allProcesses()).map((pid) => [pid, parentOf(pid)]))
+  const found = new Set(roots)
+  // A child may have a smaller number than its parent.
+  for (let before = 0; before < found.size; ) {
+    before = found.size
+    for (const [pid, parent] of parents) if (found.has(parent)) found.add(pid)
+  }
+  return [...found]
+}
+
+async function allProcesses(): Promise<number[]> {
+  return (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+}
+
+function parentOf(pid: number): number {
+  return Number(/^PPid:\s+(\d+)$/m.exec(readStatus(pid))?.[1] ?? 0)
 }
 
 function readStatus(pid: number): string {

@@ -7,12 +7,14 @@ export type Subnet = { host: string; node: string; prefix: number }
 const CANDIDATES = Array.from({ length: 256 }, (_, index) => `10.213.${index}.0`)
 const PREFIX = 30
 
-/** A network that meets no route of this machine; refuses where all of 10.213.0.0/16 is taken. */
-export async function freeSubnet(): Promise<Subnet> {
+/** The ranges that this machine has routes to. */
+export async function rangesInUse(): Promise<string[]> {
   const routes = await run('ip', ['-4', '-json', 'route', 'show', 'table', 'all'])
-  const taken = (JSON.parse(routes || '[]') as { dst: string }[])
-    .map(({ dst }) => dst)
-    .filter((dst) => dst !== 'default')
+  return (JSON.parse(routes || '[]') as { dst: string }[]).map(({ dst }) => dst).filter((dst) => dst !== 'default')
+}
+
+/** A network that meets none of these ranges; refuses where all of 10.213.0.0/16 is taken. */
+export function freeSubnet(taken: string[]): Subnet {
   const free = CANDIDATES.find((candidate) => !taken.some((range) => overlaps(`${candidate}/${PREFIX}`, range)))
   if (!free) {
     throw new Refusal(
