@@ -4,8 +4,9 @@ import { bundleOf } from './kit/bundle.ts'
 import { Client } from './kit/client.ts'
 import { killPod } from './kit/faults.ts'
 import { useNamespace } from './kit/namespace.ts'
+import { useParts } from './kit/optional-part.ts'
 import { startPostgres } from './kit/postgres.ts'
-import { ensurePrometheus, query } from './kit/prometheus.ts'
+import { ensurePrometheus, PROMETHEUS_PARTS, query } from './kit/prometheus.ts'
 import { startStorageService } from './kit/storage-service.ts'
 
 const LOAD_SECONDS = 20
@@ -20,6 +21,7 @@ const METRICS = [
   'queue_operations_total',
 ]
 
+useParts(...PROMETHEUS_PARTS)
 const storage = useNamespace('proof')
 const callers = useNamespace('callers')
 let url: string

@@ -2,8 +2,10 @@ import { beforeAll, expect, test } from 'vitest'
 import { HTTP_PORT as PORT } from '../../app/contract.ts'
 import { Client } from './kit/client.ts'
 import { useNamespace } from './kit/namespace.ts'
+import { useParts } from './kit/optional-part.ts'
 import { checkFlows, type Flow } from './kit/policies.ts'
 
+useParts('cyclonus')
 const [servers, others] = [useNamespace('servers'), useNamespace('others')]
 
 beforeAll(async () => {

@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { run } from '../../image/command.ts'
 import type { BuiltImage } from './layout.ts'
 import { sourceLabel, sourceOf } from './source.ts'
@@ -21,13 +19,6 @@ export async function makePartImage(name: string, binary: string): Promise<Built
 }
 
 async function build(image: string, lines: string[], from: { source: string; context: string }): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'sonoma-part-'))
-  const file = join(folder, 'Containerfile')
-  try {
-    await writeFile(file, lines.join('\n'))
-    const how = ['--isolation', 'chroot', '--network', 'host', ...sourceLabel(from.source)]
-    await run('buildah', ['bud', '-q', ...how, '-t', image, '-f', file, from.context])
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  const how = ['--isolation', 'chroot', '--network', 'host', ...sourceLabel(from.source)]
+  await run('buildah', ['bud', '-q', ...how, '-t', image, '-f', '-', from.context], { input: lines.join('\n') })
 }

@@ -4,6 +4,9 @@ import { moduleFolder } from '../build/build.ts'
 import { kubectl, tryKubectl } from '../kubectl.ts'
 import { applyFile, provideParts } from './optional-part.ts'
 
+/** For `useParts`. */
+export const PROMETHEUS_PARTS: string[] = ['prometheus-operator', 'prometheus-config-reloader', 'prometheus']
+
 const MODULE = 'github.com/prometheus-operator/prometheus-operator'
 const SPACE = 'sonoma-cluster-monitoring'
 const KINDS = ['prometheuses', 'servicemonitors', 'podmonitors', 'prometheusrules']
@@ -15,7 +18,7 @@ type Series = { metric: Record<string, string>; value: [number, string] }
 /** Installs Prometheus Operator and a Prometheus that scrapes what ServiceMonitors of any namespace name; once a cluster. */
 export async function ensurePrometheus(): Promise<void> {
   if (await isReady()) return
-  await provideParts(['prometheus-operator', 'prometheus-config-reloader', 'prometheus'])
+  await provideParts(PROMETHEUS_PARTS)
   const sources = await moduleFolder('prometheus-operator', MODULE)
   await applyFile(join(sources, 'example', 'prometheus-operator-crd'))
   // The operator ends where a kind is missing, and an object of a kind that is not there yet is refused.

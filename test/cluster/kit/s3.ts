@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { AwsClient } from 'aws4fetch'
 import type { Namespace } from './namespace.ts'
 import { CONTAINER_SECURITY, deployment, emptyDir, type KubeObject, service } from './objects.ts'
 import { provideParts } from './optional-part.ts'
@@ -9,7 +10,7 @@ const FOLDER = '/data'
 /** An S3 server in a namespace: its address inside the cluster, and the Secret with ACCESS_KEY_ID and SECRET_ACCESS_KEY. */
 export type S3 = { endpoint: string; region: string; secret: string; accessKeyId: string; secretAccessKey: string }
 
-/** Starts an S3 server (versitygw on a folder) that lives as long as its pod; buckets are made through its interface. */
+/** Starts an S3 server (versitygw on a folder) whose content lives as long as its pod; it has no buckets yet. */
 export async function startS3(namespace: Namespace, name = 's3'): Promise<S3> {
   await provideParts(['versitygw'])
   const keys = {
@@ -26,6 +27,16 @@ export async function startS3(namespace: Namespace, name = 's3'): Promise<S3> {
     accessKeyId: keys.ACCESS_KEY_ID,
     secretAccessKey: keys.SECRET_ACCESS_KEY,
   }
+}
+
+/** Signed requests from this machine to a path (`/bucket/key`) of the server. */
+export async function s3Requests(
+  namespace: Namespace,
+  { accessKeyId, secretAccessKey, region, secret }: S3,
+): Promise<(path: string, request?: RequestInit) => Promise<Response>> {
+  const { url } = await namespace.portForward(`deployment/${secret}`, PORT)
+  const client = new AwsClient({ accessKeyId, secretAccessKey, region, service: 's3' })
+  return (path, request) => client.fetch(url + path, request)
 }
 
 function s3Deployment(name: string): KubeObject {

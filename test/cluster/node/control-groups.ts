@@ -20,7 +20,7 @@ export async function removeControlGroups(name: string): Promise<void> {
   for (const hierarchy of [...(await hierarchies('cgroup')), ...(await hierarchies('cgroup2'))]) {
     const group = join(hierarchy, name)
     // The kernel lets go of a group a moment after its last process.
-    if (existsSync(group)) await eventually(() => removeTree(group), { timeoutMs: 5_000 })
+    if (existsSync(group)) await eventually(() => removeTree(group), { timeoutMs: 20_000 })
   }
 }
 

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Report } from '../build/build.ts'
 import { blobPath, LAYOUT, type StoredImage } from '../images/layout.ts'
@@ -19,28 +18,30 @@ export async function importImages(folder: string, images: StoredImage[], report
   for (const stored of images) {
     if (known.get(stored.image)?.[0] === stored.blobs[0]) continue
     report(`importing ${stored.image} ...`)
-    await importImage(pid, stored, new Set([...known.values()].flat()))
+    await importImage(node, stored, new Set([...known.values()].flat()))
     // Only what images with a name need is sure to stay in the node.
     known.set(stored.image, stored.blobs)
     await writeState(node, { ...state, images: Object.fromEntries(known) })
   }
 }
 
-async function importImage(pid: number, { image, manifest, blobs }: StoredImage, present: Set<string>): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'sonoma-import-'))
+async function importImage(node: string, { image, manifest, blobs }: StoredImage, present: Set<string>): Promise<void> {
+  // Whatever a kill leaves goes with the node.
+  const folder = await mkdtemp(join(node, 'run', 'import-'))
   const annotations = { 'io.containerd.image.name': image }
   const index = { schemaVersion: 2, manifests: [{ ...manifest, annotations }] }
   const missing = blobs.filter((digest, at) => !present.has(digest) && blobs.indexOf(digest) === at).map(blobPath)
   try {
     await writeFile(join(folder, 'index.json'), JSON.stringify(index))
-    await pipeIntoNode(pid, ['-C', folder, '-cf', '-', 'index.json', '-C', LAYOUT, 'oci-layout', ...missing])
+    await pipeIntoNode(node, ['-C', folder, '-cf', '-', 'index.json', '-C', LAYOUT, 'oci-layout', ...missing])
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
 }
 
 /** The archive goes in as standard input: paths outside need not exist inside. */
-function pipeIntoNode(pid: number, archive: string[]): Promise<void> {
+async function pipeIntoNode(node: string, archive: string[]): Promise<void> {
+  const pid = (await findNode(node)) as number
   const [program, args] = inside(pid, [`${INSIDE}/bin/ctr`, '-n', 'k8s.io', 'images', 'import', '-'])
   const tar = spawn('tar', archive, { stdio: ['ignore', 'pipe', 'inherit'] })
   const child = spawn(program, args, { stdio: [tar.stdout, 'ignore', 'pipe'] })
