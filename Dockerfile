@@ -13,14 +13,15 @@ ARG BASE=docker.io/library/debian:trixie-slim
 FROM ${BUILD_BASE} AS build
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --no-audit --no-fund
+# The runtime changes with the lock file, and so before the code: its layer is large.
+RUN npm ci --no-audit --no-fund \
+ && cp -L "$(node -p "require.resolve('node-linux-' + process.arch + '/bin/node')")" /usr/local/bin/node-runtime
 COPY app app
 COPY migrations migrations
 COPY operator operator
 RUN npm run bundle \
  && cp -r node_modules/@fastify/swagger-ui/static dist/app/swagger-ui \
- && find migrations -name '*.sql' -exec cp --parents {} dist/ \; \
- && cp -L "$(node -p "require.resolve('node-linux-' + process.arch + '/bin/node')")" /usr/local/bin/node-runtime
+ && find migrations -name '*.sql' -exec cp --parents {} dist/ \;
 
 FROM ${BASE} AS postgres
 # The number of the user is fixed before the package makes one of its own; a cluster made by the package would be in the image.

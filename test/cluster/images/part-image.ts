@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { basename, dirname } from 'node:path'
 import { run } from '../../image/command.ts'
 import type { BuiltImage } from './layout.ts'
-import { sourceLabel, sourceOf } from './source.ts'
+import { isMadeFrom, noteSource } from './source.ts'
 
 /** Makes the image of one static program, with nothing else in it. */
 export async function makePartImage(name: string, binary: string): Promise<BuiltImage> {
@@ -14,11 +14,10 @@ export async function makePartImage(name: string, binary: string): Promise<Built
     .update([binary, ...lines].join('\n'))
     .digest('hex')
     .slice(0, 16)
-  if ((await sourceOf(image)) !== source) await build(image, lines, { source, context: dirname(binary) })
+  if (!(await isMadeFrom(image, source))) {
+    const how = ['--isolation', 'chroot', '--network', 'host', '-t', image, '-f', '-']
+    await run('buildah', ['bud', '-q', ...how, dirname(binary)], { input: lines.join('\n') })
+    await noteSource(image, source)
+  }
   return { built: image, image }
-}
-
-async function build(image: string, lines: string[], from: { source: string; context: string }): Promise<void> {
-  const how = ['--isolation', 'chroot', '--network', 'host', ...sourceLabel(from.source)]
-  await run('buildah', ['bud', '-q', ...how, '-t', image, '-f', '-', from.context], { input: lines.join('\n') })
 }

@@ -4,7 +4,7 @@ import { run, tryRun } from '../../image/command.ts'
 import { inTurn } from '../node/lock.ts'
 import { ROOT } from '../place.ts'
 import type { BuiltImage } from './layout.ts'
-import { imageId, sourceDigest, sourceLabel, sourceOf } from './source.ts'
+import { imageId, isMadeFrom, noteSource, sourceDigest } from './source.ts'
 
 /** The images of this project as the pods of the cluster name them. */
 export const SERVICE_IMAGE = 'localhost/sonoma-storage:dev'
@@ -30,11 +30,12 @@ export async function makeProjectImages(): Promise<BuiltImage[]> {
 
 async function makeImage(target: string, image: string, source: string): Promise<BuiltImage> {
   const built = `${image}-${CHECKOUT}`
-  if ((await sourceOf(built)) === source) return { built, image }
+  if (await isMadeFrom(built, source)) return { built, image }
   const former = await imageId(built)
   const bases = ['--build-arg', `BASE=${BASE}`, '--build-arg', `BUILD_BASE=${BUILD_BASE}`]
-  const how = ['--isolation', 'chroot', '--network', 'host', '--pull-never', '--layers', ...sourceLabel(source)]
+  const how = ['--isolation', 'chroot', '--network', 'host', '--pull-never', '--layers']
   await run('buildah', ['bud', '-q', ...how, ...bases, '--target', target, '-t', built, ROOT])
+  await noteSource(built, source)
   // The image before this one stays without a name; where the layers of another are built on it, it has to.
   if (former !== '' && former !== (await imageId(built))) await tryRun('buildah', ['rmi', former])
   return { built, image }

@@ -1,19 +1,26 @@
 import { createHash } from 'node:crypto'
 import { globSync, readFileSync, statSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { tryRun } from '../../image/command.ts'
+import { CACHE } from '../place.ts'
 
-const LABEL = 'dev.sonoma.storage.source'
+const NOTES = join(CACHE, 'image-sources')
 
-/** The option of buildah that writes down what an image is made from. */
-export function sourceLabel(source: string): string[] {
-  return ['--label', `${LABEL}=${source}`]
+/** Whether buildah has this image, made from `source` as `noteSource` was told. */
+export async function isMadeFrom(image: string, source: string): Promise<boolean> {
+  const note = await readFile(noteOf(image), 'utf8').catch(() => '')
+  return note !== '' && note === `${source} ${await imageId(image)}`
 }
 
-/** What an image was made from, as its label says; empty where there is no such image. */
-export async function sourceOf(image: string): Promise<string> {
-  const format = `{{index .OCIv1.Config.Labels "${LABEL}"}}`
-  return (await tryRun('buildah', ['inspect', '--type', 'image', '--format', format, image])).stdout.trim()
+/** Writes down what an image is made from. Not as a label: buildah forgets those where it finds every layer in its cache. */
+export async function noteSource(image: string, source: string): Promise<void> {
+  await mkdir(NOTES, { recursive: true })
+  await writeFile(noteOf(image), `${source} ${await imageId(image)}`)
+}
+
+function noteOf(image: string): string {
+  return join(NOTES, image.replaceAll(/[/:]/g, '-'))
 }
 
 /** A digest of everything that the Dockerfile in `root` can see (its .dockerignore lists that), and of the base images. */
