@@ -8,7 +8,11 @@ export default class ClosingLine implements Reporter {
 
   onInit(): void {
     // Other reporters write after the end of the run, so only the exit of the process is late enough.
-    process.once('exit', () => writeSync(1, `${this.#passed} passed, ${this.#failed} failed\n`))
+    process.once('exit', (code) => {
+      // A tear-down that fails ends the run with a code only.
+      const failed = this.#failed || Number(code !== 0)
+      writeSync(1, `${this.#passed} passed, ${failed} failed\n`)
+    })
   }
 
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
