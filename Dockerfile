@@ -1,8 +1,9 @@
-# Two images. The service and the migration runner: the base, Node and bundled files, nothing else; this one is the default.
+# Two images. The service, the operator and the migration runner: the base, Node and bundled files, nothing else; this one is the default.
 # `postgres`: PostgreSQL 17 with all its programs, and the same bundles.
 # Build:  docker build -t sonoma-storage .     (or: buildah bud -t sonoma-storage .)
 #         docker build --target postgres -t sonoma-storage-postgres .
 # Run:    docker run --read-only -p 8003:8003 -e DATABASE_URL=postgres://... -e AUTH=token -e AUTH_TOKENS_FILE=... sonoma-storage
+# Operator:  docker run ... sonoma-storage /srv/operator/main.js
 # Migrate first:  docker run --rm -e DATABASE_URL=... sonoma-storage /srv/migrations/main.js up
 
 # Needs Node and npm; the compiler comes with npm.

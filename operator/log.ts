@@ -1,0 +1,57 @@
+import { type DestinationStream, type Logger, pino } from 'pino'
+import type { LogLevel } from './config-variables.ts'
+
+/** An error as it is logged. */
+type LoggedError = {
+  type: string
+  message: string
+  code?: string | number
+  reason?: string
+  stack?: string
+  cause?: LoggedError
+}
+
+const MAX_CAUSES = 5
+// Lines are gathered, so that a slow reader of standard output never holds up the event loop; beyond the limit they are lost.
+const OUTPUT = { fd: 1, sync: false, minLength: 4_096, periodicFlush: 200, maxLength: 16 * 1_048_576 }
+
+/**
+ * A JSON logger. Times are RFC 3339; errors are reduced to what names them. `reason` is from the closed list of reasons,
+ * `instance` is `namespace/name`.
+ */
+export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
+  return pino(
+    {
+      level: level === 'off' ? 'silent' : level,
+      base: null,
+      messageKey: 'message',
+      errorKey: 'error',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { error: (error: unknown) => loggedError(error) },
+    },
+    destination ?? pino.destination(OUTPUT),
+  )
+}
+
+/** Own fields of an error are left out, but for those of the API server's answer: others could hold headers or bodies. */
+export function loggedError(error: unknown, depth = 0): LoggedError {
+  if (!(error instanceof Error)) return { type: typeof error, message: withoutPasswords(String(error)) }
+  const { code, reason } = error as { code?: unknown; reason?: unknown }
+  const { stack, cause } = error
+  const isAnswer = typeof reason === 'string'
+  return {
+    type: error.name,
+    message: withoutPasswords(error.message),
+    ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
+    ...(isAnswer ? { reason } : {}),
+    // An answer of the API server is a known state of something else, whose stack tells nothing.
+    ...(stack === undefined || isAnswer ? {} : { stack: withoutPasswords(stack) }),
+    ...(cause !== undefined && depth < MAX_CAUSES ? { cause: loggedError(cause, depth + 1) } : {}),
+  }
+}
+
+/** Blanks the user and password of every address in a text. */
+export function withoutPasswords(text: string): string {
+  return text.replace(/(\w+:\/\/)[^\s/@]*(?:@[^\s/@]*)*@/g, '$1***@')
+}
