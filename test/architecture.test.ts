@@ -68,6 +68,53 @@ describe('the two arrows', () => {
   })
 })
 
+/** A text without its comments, which may speak of what the code does not do. */
+function codeOf(source: Source): string {
+  return source.text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '')
+}
+
+describe('the operator', () => {
+  const PURE = ['operator/desired/', 'operator/plan', 'operator/status.ts']
+  const OUTSIDE =
+    /^(?!operator\/(api|desired|plan)\/|operator\/(\w+-)*(contract|observed|objects|plan|status)\.ts$|node:crypto$)/
+  const IMPURE = /\b(async|await|fetch)\b|\bDate\.now\b|\bnew Date\(\)|\bprocess\.|\bMath\.random\b/
+
+  test('plans without a look outside: types, operator/api and each other', () => {
+    expect(PURE.flatMap((folder) => offences(folder, OUTSIDE))).toEqual([])
+  })
+
+  test('plans the same from the same: no clock, no network, no waiting, no chance', () => {
+    const impure = PURE.flatMap(inFolder).filter((source) => IMPURE.test(codeOf(source)))
+    expect(impure.map((source) => source.path)).toEqual([])
+  })
+
+  test('runs on a runtime that knows neither Kubernetes nor PostgreSQL nor the machine', () => {
+    expect(offences('operator/runtime/', /^(?!operator\/(runtime|api)\/)/)).toEqual([])
+  })
+
+  test('knows the client of Kubernetes in operator/kube only', () => {
+    const elsewhere = sources.filter((source) => !source.path.startsWith('operator/kube/'))
+    const importing = elsewhere.filter((source) => source.imports.some((name) => name.startsWith('@kubernetes/')))
+    expect(importing.map((source) => source.path)).toEqual([])
+  })
+
+  test('gives its tasks no way to the API server', () => {
+    expect(offences('operator/tasks/', /^(@kubernetes\/|cdk8s|operator\/(kube\/|observe|reconcile|main))/)).toEqual([])
+  })
+
+  test('describes its resources without running anything', () => {
+    expect(offences('operator/api/', /^(?!operator\/api\/|typebox$)/)).toEqual([])
+  })
+})
+
+describe('the manifests', () => {
+  test('know of the programs only their contracts and the custom resources', () => {
+    const OTHER =
+      /^(?!cdk8s(-plus-28)?$|constructs$|cdk8s\/|node:util$|package\.json$|operator\/api\/|(app|operator)\/contract\.ts$)/
+    expect(offences('cdk8s/', OTHER)).toEqual([])
+  })
+})
+
 describe('the house', () => {
   test('migrations know neither program', () => {
     expect(offences('migrations/', /^(app|operator|cdk8s)\//)).toEqual([])

@@ -1,0 +1,42 @@
+import { GROUP } from '../../operator/api/labels.ts'
+import { LEASE_NAME } from '../../operator/contract.ts'
+
+/** One rule of a Role or ClusterRole. */
+export type PolicyRule = { apiGroups: string[]; resources: string[]; verbs: string[]; resourceNames?: string[] }
+
+const READ = ['get', 'list', 'watch']
+// Server-side apply is a patch, and a create where the object does not exist.
+const OWN = [...READ, 'create', 'patch', 'delete']
+
+function rule(apiGroup: string, resources: string[], verbs: string[]): PolicyRule {
+  return { apiGroups: [apiGroup], resources, verbs }
+}
+
+/** What the operator may do wherever there are instances. It can neither grant rights nor run commands in pods. */
+export const INSTANCE_RULES: PolicyRule[] = [
+  rule(GROUP, ['storageinstances', 'storagebackups', 'storagerestores'], [...READ, 'patch']),
+  rule(
+    GROUP,
+    ['storageinstances/status', 'storagebackups/status', 'storagerestores/status'],
+    ['get', 'patch', 'update'],
+  ),
+  // Children block the deletion of their owner until they are gone; some clusters ask for this right to say so.
+  rule(GROUP, ['storageinstances/finalizers', 'storagebackups/finalizers', 'storagerestores/finalizers'], ['update']),
+  rule('', ['configmaps', 'persistentvolumeclaims', 'serviceaccounts', 'services'], OWN),
+  // Read by name; listed and watched as metadata only, which RBAC cannot tell apart.
+  rule('', ['secrets'], OWN),
+  rule('', ['pods'], READ),
+  rule('apps', ['deployments', 'statefulsets'], OWN),
+  rule('batch', ['jobs'], OWN),
+  rule('networking.k8s.io', ['networkpolicies'], OWN),
+  rule('policy', ['poddisruptionbudgets'], OWN),
+  rule('autoscaling', ['horizontalpodautoscalers'], OWN),
+  rule('events.k8s.io', ['events'], ['create', 'patch']),
+]
+
+/** What the operator may do in its own namespace: take turns by its Lease. RBAC cannot bind a create to a name. */
+export const OWN_NAMESPACE_RULES: PolicyRule[] = [
+  rule('coordination.k8s.io', ['leases'], ['create']),
+  { ...rule('coordination.k8s.io', ['leases'], ['get', 'update', 'patch']), resourceNames: [LEASE_NAME] },
+  rule('events.k8s.io', ['events'], ['create', 'patch']),
+]

@@ -1,0 +1,30 @@
+import { describe, expect, test } from 'vitest'
+import { helpText, readCommand } from '../../cdk8s/options.ts'
+
+describe('the options of the manifests', () => {
+  test('have defaults without a registry', () => {
+    const { install, out, help } = readCommand([], {})
+    expect({ out, help }).toEqual({ out: 'dist', help: false })
+    expect(install).toMatchObject({ namespace: 'sonoma-storage', watchNamespaces: [], pullPolicy: 'IfNotPresent' })
+    expect(install.image).toBe(`sonoma-storage:${install.version}`)
+    expect(install.postgresImage).toBe(`sonoma-storage-postgres:${install.version}`)
+  })
+
+  test('come from arguments before the environment', () => {
+    const env = { SERVICE_IMAGE: 'one/storage:1', WATCH_NAMESPACES: 'a,b' }
+    expect(readCommand([], env).install).toMatchObject({ image: 'one/storage:1', watchNamespaces: ['a', 'b'] })
+    expect(readCommand(['--image', 'two/storage:2'], env).install.image).toBe('two/storage:2')
+  })
+
+  test('are refused with what is allowed, all at once', () => {
+    const read = () => readCommand(['--namespace', 'Not_A_Name', '--pull-policy', 'Sometimes'], {})
+    expect(read).toThrow("--namespace: 'Not_A_Name' is not allowed; allowed is the name of a namespace")
+    expect(read).toThrow("--pull-policy: 'Sometimes' is not allowed; allowed is Always, IfNotPresent or Never")
+    expect(() => readCommand(['--wrong'], {})).toThrow('--wrong')
+  })
+
+  test('are all in the help', () => {
+    const names = ['--out', '--image', '--postgres-image', '--pull-policy', '--namespace', '--watch-namespaces']
+    for (const name of names) expect(helpText()).toContain(`${name} VALUE`)
+  })
+})
