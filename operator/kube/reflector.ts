@@ -171,12 +171,13 @@ export class Reflector<T extends KubeObject> implements BackgroundService {
     try {
       for await (const event of watch.events) this.#handle(event)
     } catch (error) {
-      throw silence.isOver ? new ApiError(0, 'Silent', `Nothing arrived for ${this.#timing.silenceMs} ms.`) : error
+      if (!silence.isOver) throw error
     } finally {
       silence.stop()
       watch.close()
       if (clock.monotonicMs() - openedAtMs >= WORTHWHILE_MS) this.#futileRounds = 0
     }
+    if (silence.isOver) throw new ApiError(0, 'Silent', `Nothing arrived for ${this.#timing.silenceMs} ms.`)
   }
 
   #handle(event: WatchEvent<T>): void {
