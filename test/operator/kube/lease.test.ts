@@ -1,0 +1,179 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { LeaderElector, LeaseLostError } from '../../../operator/kube/lease.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { ObjectStore } from './object-store.ts'
+
+const SETTINGS = { durationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000 }
+
+/** One replica, with a clock of its own where one is given: a process that is frozen has its own idea of what is due. */
+function replica(store: ObjectStore, identity: string, clock: FakeClock) {
+  const seen: string[] = []
+  const elector = new LeaderElector({
+    client: store.client,
+    clock,
+    random: () => 0,
+    namespace: 'n',
+    name: 'lease',
+    identity,
+    settings: SETTINGS,
+    onElected: () => seen.push('elected'),
+    onLost: (why) => seen.push(`lost: ${why}`),
+    onError: (error) => seen.push(`error: ${(error as Error).message}`),
+  })
+  return { elector, seen }
+}
+
+const holder = (store: ObjectStore) => store.objects.get('lease')?.spec?.holderIdentity
+
+describe('leader election', () => {
+  test('one of two leads, and goes on leading', async () => {
+    const [store, clock] = [new ObjectStore(), new FakeClock()]
+    const [a, b] = [replica(store, 'a', clock), replica(store, 'b', clock)]
+    a.elector.start()
+    b.elector.start()
+    await clock.pass(60_000)
+    expect([a.elector.isLeader, b.elector.isLeader]).toEqual([true, false])
+    expect([a.seen, b.seen]).toEqual([['elected'], []])
+    expect(() => a.elector.assertHeld()).not.toThrow()
+    expect(() => b.elector.assertHeld()).toThrow(LeaseLostError)
+    await Promise.all([a.elector.stop(), b.elector.stop()])
+    expect(clock.pending).toBe(0)
+  })
+
+  test('a leader that stops gives the lease back, and the other one has it within a retry', async () => {
+    const [store, clock] = [new ObjectStore(), new FakeClock()]
+    const [a, b] = [replica(store, 'a', clock), replica(store, 'b', clock)]
+    a.elector.start()
+    b.elector.start()
+    await clock.pass(5_000)
+    await a.elector.stop()
+    expect([holder(store), a.elector.isLeader]).toEqual(['', false])
+    expect(() => a.elector.assertHeld()).toThrow(LeaseLostError)
+    expect(a.seen).toEqual(['elected'])
+    await clock.pass(SETTINGS.retryPeriodMs)
+    expect([b.elector.isLeader, store.objects.get('lease')?.spec?.leaseTransitions]).toEqual([true, 1])
+    await b.elector.stop()
+  })
+
+  test('a leader frozen past its lease writes nothing more: neither by its guard nor by its own timer', async () => {
+    for (const wakesBy of ['guard', 'timer'] as const) {
+      const store = new ObjectStore()
+      const [aClock, bClock] = [new FakeClock(), new FakeClock()]
+      const [a, b] = [replica(store, 'a', aClock), replica(store, 'b', bClock)]
+      a.elector.start()
+      await aClock.pass(3_000)
+      b.elector.start()
+      // While `a` is stopped (SIGSTOP) only the time of `b` goes on.
+      await bClock.pass(20_000)
+      expect(b.elector.isLeader).toBe(true)
+      aClock.freeze(20_000)
+      const { writes } = store
+      if (wakesBy === 'guard') expect(() => a.elector.assertHeld()).toThrow(LeaseLostError)
+      else await aClock.pass(0)
+      expect(a.seen).toEqual(['elected', 'lost: it was not renewed in time'])
+      await aClock.pass(60_000)
+      expect([store.writes - writes, a.elector.isLeader, holder(store)]).toEqual([0, false, 'b'])
+      await Promise.all([a.elector.stop(), b.elector.stop()])
+    }
+  })
+
+  test('a leader that cannot renew stops writing before another one may lead', async () => {
+    const [store, clock] = [new ObjectStore(), new FakeClock()]
+    const a = replica(store, 'a', clock)
+    a.elector.start()
+    await clock.pass(0)
+    store.outage = new Error('the API server is away')
+    await clock.pass(SETTINGS.renewDeadlineMs - 1)
+    expect(a.elector.isLeader).toBe(true)
+    await clock.pass(1)
+    expect(a.elector.isLeader).toBe(false)
+    expect(a.seen.at(-1)).toBe('lost: it was not renewed in time')
+    await a.elector.stop()
+  })
+
+  test('a leader whose lease was taken ends at once', async () => {
+    const [store, clock] = [new ObjectStore(), new FakeClock()]
+    const a = replica(store, 'a', clock)
+    a.elector.start()
+    await clock.pass(0)
+    const lease = await store.client.get({} as never, 'n', 'lease')
+    await store.client.replace({ ...lease, spec: { holderIdentity: 'b', leaseDurationSeconds: 15 } } as never)
+    await clock.pass(SETTINGS.retryPeriodMs)
+    expect(a.seen).toEqual(['elected', 'lost: another replica holds it'])
+  })
+
+  test('a lease that somebody has edited or deleted is renewed all the same', async () => {
+    const [store, clock] = [new ObjectStore(), new FakeClock()]
+    const a = replica(store, 'a', clock)
+    a.elector.start()
+    await clock.pass(0)
+    const lease = await store.client.get({} as never, 'n', 'lease')
+    await store.client.replace({ ...lease, metadata: { ...lease?.metadata, labels: { x: 'y' } } } as never)
+    await clock.pass(5_000)
+    store.objects.delete('lease')
+    await clock.pass(5_000)
+    expect([a.seen, a.elector.isLeader, holder(store)]).toEqual([['elected'], true, 'a'])
+    await a.elector.stop()
+  })
+
+  test('survives an API server that is away at first', async () => {
+    const [store, clock] = [new ObjectStore(), new FakeClock()]
+    const a = replica(store, 'a', clock)
+    store.outage = new Error('away')
+    a.elector.start()
+    await clock.pass(30_000)
+    store.outage = undefined
+    await clock.pass(SETTINGS.retryPeriodMs)
+    expect([a.elector.isLeader, a.seen.at(-1)]).toEqual([true, 'elected'])
+    await a.elector.stop()
+  })
+})
+
+type Act = { who: number; do: 'freeze' | 'outage' | 'stop' | 'nothing'; ms: number }
+
+/** Three replicas, each on its own clock. */
+class Contest {
+  readonly store = new ObjectStore()
+  readonly clocks = [new FakeClock(), new FakeClock(), new FakeClock()]
+  readonly electors = this.clocks.map((clock, i) => replica(this.store, `r${i}`, clock).elector)
+  most = 0
+
+  async act({ who, do: what, ms }: Act): Promise<void> {
+    this.store.outage = what === 'outage' ? new Error('away') : undefined
+    if (what === 'stop') await this.electors[who]?.stop()
+    // In steps, so that the replicas take turns as they would.
+    for (let leftMs = ms; leftMs > 0; leftMs -= 500) await this.#step(what === 'freeze' ? who : undefined)
+  }
+
+  async stop(): Promise<void> {
+    this.store.outage = undefined
+    await Promise.all(this.electors.map((elector) => elector.stop()))
+  }
+
+  async #step(frozen: number | undefined): Promise<void> {
+    for (const [i, clock] of this.clocks.entries()) {
+      if (i === frozen) clock.freeze(500)
+      else await clock.pass(500)
+    }
+    this.most = Math.max(this.most, this.electors.filter((elector) => elector.isLeader).length)
+  }
+}
+
+test('two never lead at a time, whatever is frozen, away or stopped', async () => {
+  const act: fc.Arbitrary<Act> = fc.record({
+    who: fc.constantFrom(0, 1, 2),
+    do: fc.constantFrom('freeze', 'outage', 'stop', 'nothing'),
+    ms: fc.integer({ min: 0, max: 20_000 }),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(act, { maxLength: 12 }), async (acts) => {
+      const contest = new Contest()
+      for (const elector of contest.electors) elector.start()
+      for (const one of acts) await contest.act(one)
+      await contest.stop()
+      expect(contest.most).toBeLessThanOrEqual(1)
+    }),
+    { numRuns: 40 },
+  )
+})

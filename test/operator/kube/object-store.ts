@@ -1,0 +1,61 @@
+import type { KubeObject, ObjectMeta } from '../../../operator/api/object.ts'
+import { ApiError } from '../../../operator/kube/api-error.ts'
+import type { KubeClient } from '../../../operator/kube/client.ts'
+
+type Stored = KubeObject & { metadata: ObjectMeta; spec?: { holderIdentity?: string; leaseTransitions?: number } }
+
+/** Objects with versions, as the API server keeps them, for those who need only get, create, replace and patch. */
+export class ObjectStore {
+  readonly objects = new Map<string, Stored>()
+  writes = 0
+  /** Thrown by every call while it is set. */
+  outage: Error | undefined
+  #version = 0
+
+  /** The part of the client that answers from here. */
+  get client(): KubeClient {
+    const store = {
+      get: async (_resource: unknown, _namespace: string, name: string) => this.#get(name),
+      create: async (object: Stored) => this.#create(object),
+      replace: async (object: Stored) => this.#replace(object),
+      patch: async (at: { name: string }, patch: object) => this.#patch(at.name, patch),
+    }
+    return store as unknown as KubeClient
+  }
+
+  #get(name: string): Stored | undefined {
+    if (this.outage) throw this.outage
+    return structuredClone(this.objects.get(name))
+  }
+
+  #create(object: Stored): Stored {
+    if (this.outage) throw this.outage
+    if (this.objects.has(object.metadata.name)) throw new ApiError(409, 'AlreadyExists', 'exists')
+    return this.#put(object)
+  }
+
+  #replace(object: Stored): Stored {
+    const known = this.#known(object.metadata.name)
+    if (known.metadata.resourceVersion !== object.metadata.resourceVersion)
+      throw new ApiError(409, 'Conflict', 'changed')
+    return this.#put(object)
+  }
+
+  #patch(name: string, patch: object): Stored {
+    return this.#put({ ...this.#known(name), ...patch })
+  }
+
+  #known(name: string): Stored {
+    if (this.outage) throw this.outage
+    const known = this.objects.get(name)
+    if (known === undefined) throw new ApiError(404, 'NotFound', 'not there')
+    return known
+  }
+
+  #put(object: Stored): Stored {
+    this.writes += 1
+    const metadata = { ...object.metadata, resourceVersion: String(++this.#version) }
+    this.objects.set(metadata.name, structuredClone({ ...object, metadata }))
+    return structuredClone({ ...object, metadata })
+  }
+}
