@@ -27,6 +27,8 @@ export type EmbeddedPostgresOptions = {
   folder: string
   /** A free one when absent; kept for later starts of the same object. */
   port?: number
+  /** Another version of PostgreSQL: the folder of its package, and what its initdb is told about the locale. */
+  programs?: { folder: string; locale: readonly string[] }
   /** Settings of the server, over ours. `fsync: 'off'` also makes the first start faster. */
   settings?: Record<string, string | number>
   /** Until a slow start or a clean stop is given up; 10 minutes (a crash recovery takes its time) and 30 s when absent. */
@@ -137,10 +139,16 @@ export class EmbeddedPostgres {
   async #start(): Promise<void> {
     const place = await preparePlace(this.#options.folder, this.#log)
     this.#place = place
-    const binaries = await findBinaries(place.account)
+    const binaries = await findBinaries(place.account, this.#options.programs?.folder)
     await clearOrphans(dataFolderIn(place.folder), this.#log)
     const fsync = this.#options.settings?.fsync !== 'off'
-    this.#password = await initialise({ place, binaries, fsync, signal: this.#abort.signal })
+    this.#password = await initialise({
+      place,
+      binaries,
+      fsync,
+      locale: this.#options.programs?.locale,
+      signal: this.#abort.signal,
+    })
     await this.#startOnPort(binaries.postgres, place)
   }
 

@@ -3,12 +3,14 @@ import { hostname, userInfo } from 'node:os'
 import { applyMigration } from './apply.ts'
 import { sqlState, toMigrationError } from './errors.ts'
 import { type MigrationFile, type RepeatableFiles, readMigrations, readRepeatable } from './files.ts'
+import { type Drift, describeDifference, fingerprintOf, type Query, readCatalogue, readDrift } from './fingerprint.ts'
 import { MIGRATIONS_FOLDER } from './folder.ts'
 import { ensureHistory, type HistoryRow, pendingMigrations, readHistory, recordFingerprint } from './history.ts'
 import { claimInstance, type Instance } from './instance.ts'
 import { checkPgBoss, migratePgBoss, PG_BOSS_SCHEMA_VERSION, readPgBossVersion } from './pg-boss.ts'
 import { type Preflight, preflight } from './preflight.ts'
 import { isCurrent, putOn, takeOff } from './repeatable.ts'
+import { ensureRoles, type Roles, type RoleWishes } from './roles.ts'
 import { type RunOptions, withWorkSession } from './run-session.ts'
 import type { WorkSession } from './session.ts'
 
@@ -19,6 +21,8 @@ export type MigrateOptions = RunOptions & {
   restorePoint?: boolean
   /** Whom the database is to belong to. */
   instance?: Instance
+  /** Roles beside the owner; without them one role does all. */
+  roles?: RoleWishes
   /** Who runs it, for the history; default: user and machine. */
   actor?: string
 }
@@ -33,6 +37,11 @@ export type MigrateResult = {
   pendingContract: string[]
   pgBoss: number
   restorePoint: string | undefined
+  roles: Roles
+  /** Of the catalogue, and what differs from the committed one. */
+  fingerprint: string
+  drift: Drift['state']
+  differences: string[]
   preflight: Preflight
 }
 
@@ -48,11 +57,13 @@ class MigrationRun {
   readonly #session: WorkSession
   readonly #options: MigrateOptions
   readonly #actor: string
+  readonly #query: Query
   #restorePoint: string | undefined
 
   constructor(session: WorkSession, options: MigrateOptions) {
     this.#session = session
     this.#options = options
+    this.#query = async <R>(text: string) => (await session.client.query(text)).rows as R[]
     this.#actor = options.actor ?? `${userInfo().username}@${hostname()}`
   }
 
@@ -68,6 +79,9 @@ class MigrationRun {
     const { due, waiting } = this.#split(pendingMigrations(files, history))
     if (due.length > 0 && this.#options.restorePoint) this.#restorePoint = await this.#makeRestorePoint()
     await this.#applyAll(due, history, repeatable)
+    const roles = await ensureRoles(this.#session, this.#options.roles)
+    const drift = await readDrift(this.#query)
+    for (const difference of drift.differences) this.#session.log(`drift: ${describeDifference(difference)}`)
     const applied = (await readHistory(client)).filter((row) => row.state === 'applied')
     return {
       applied: due.map((file) => file.version),
@@ -76,6 +90,10 @@ class MigrationRun {
       pendingContract: waiting.map((file) => file.version),
       pgBoss: (await readPgBossVersion(client)) ?? 0,
       restorePoint: this.#restorePoint,
+      roles,
+      fingerprint: drift.fingerprint,
+      drift: drift.state,
+      differences: drift.differences.map(describeDifference),
       preflight: found,
     }
   }
@@ -130,9 +148,13 @@ class MigrationRun {
       session: this.#session,
       actor: this.#actor,
       row,
-      fingerprint: undefined,
+      fingerprint: await this.#fingerprint(),
       restorePoint: this.#restorePoint,
     })
-    void recordFingerprint
+    await recordFingerprint(this.#session.client, file.version, await this.#fingerprint())
+  }
+
+  async #fingerprint(): Promise<string> {
+    return fingerprintOf((await readCatalogue(this.#query)).objects)
   }
 }

@@ -13,10 +13,9 @@ type Link = { source: string; target: string }
 
 /**
  * The programs: in node_modules where that works, else in a copy that is made once for each version (root with a closed
- * checkout; an install script that was blocked in a read-only node_modules).
+ * checkout; an install script that was blocked in a read-only node_modules). `root` is the folder of another such package.
  */
-export async function findBinaries(account: Account): Promise<Binaries> {
-  const root = packageFolder()
+export async function findBinaries(account: Account, root: string = packageFolder()): Promise<Binaries> {
   const usable = (await completeLinks(root)) && !(await isClosed(root, account))
   const native = join(usable ? root : await copyOnce(root, account), 'native', 'bin')
   return { initdb: join(native, 'initdb'), postgres: join(native, 'postgres') }

@@ -13,7 +13,17 @@ import { listProcesses } from './processes.ts'
 export const SUPERUSER = 'postgres'
 
 /** How a cluster is made. Without `fsync` it may be lost in a crash of the machine: for tests. */
-export type InitOptions = { place: Place; binaries: Binaries; fsync: boolean; signal: AbortSignal }
+export type InitOptions = {
+  place: Place
+  binaries: Binaries
+  fsync: boolean
+  /** Arguments of initdb; ours when absent. */
+  locale?: readonly string[] | undefined
+  signal: AbortSignal
+}
+
+// The builtin provider sorts by code point on every machine, whatever its C library.
+const LOCALE = ['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
 
 /** Makes the cluster unless it exists, and gives the superuser's password. */
 export async function initialise(options: InitOptions): Promise<string> {
@@ -66,10 +76,9 @@ async function removeLeftovers(folder: string): Promise<void> {
   }
 }
 
-// The builtin provider sorts by code point on every machine, whatever its C library.
 function initdbArguments(options: InitOptions, draft: string): string[] {
   const password = `--pwfile=${passwordFile(options.place)}`
-  const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
+  const locale = ['--encoding=UTF8', ...(options.locale ?? LOCALE)]
   const safety = ['--auth=scram-sha-256', '--data-checksums', ...(options.fsync ? [] : ['--no-sync'])]
   return ['-D', draft, '-U', SUPERUSER, password, ...locale, ...safety]
 }

@@ -1,10 +1,11 @@
 import { exitCodeOf, MigrationError, toMigrationError } from '../../migrations/errors.ts'
 import { parseDurationMs } from '../../migrations/header.ts'
 import { type Instance, parseInstance } from '../../migrations/instance.ts'
+import type { RoleWishes } from '../../migrations/roles.ts'
 import { type MigrateOptions, type MigrateResult, migrate } from '../../migrations/run.ts'
 import { recordRunReport } from '../../migrations/run-report.ts'
 import { connect } from '../../migrations/session.ts'
-import { type Environment, EnvironmentError, readFlag, readList, requireSecret } from './environment.ts'
+import { type Environment, EnvironmentError, readFlag, readList, readSecret, requireSecret } from './environment.ts'
 import type { TaskLog } from './task-log.ts'
 
 /** What the task says at its end; the operator reads it from the pod's termination message. */
@@ -48,9 +49,21 @@ export function readOptions(env: Environment): MigrateOptions {
     databaseUrl: requireSecret(env, 'DATABASE_URL'),
     approveContract: readList(env, 'APPROVE_CONTRACT'),
     restorePoint: readFlag(env, 'RESTORE_POINT'),
+    roles: readRoles(env),
     patience: { ...(lockTimeoutMs && { lockTimeoutMs }), ...(giveUpMs && { giveUpMs }) },
     ...(instance && { instance, actor: `storageinstance/${instance.namespace}/${instance.name}` }),
   }
+}
+
+/** A role is asked for by its name, its password or both; each may be made where it is missing. */
+function readRoles(env: Environment): RoleWishes {
+  const wishes: RoleWishes = {}
+  for (const purpose of ['app', 'backup'] as const) {
+    const name = env[`${purpose.toUpperCase()}_ROLE`] || undefined
+    const password = readSecret(env, `${purpose.toUpperCase()}_ROLE_PASSWORD`)
+    if (name !== undefined || password !== undefined) wishes[purpose] = { name, password }
+  }
+  return wishes
 }
 
 function duration(env: Environment, name: string): number | undefined {

@@ -17,6 +17,14 @@ export async function emptyDatabase(name: string): Promise<string> {
   return Object.assign(new URL(inject('postgresUrl')), { pathname: `/${database}` }).href
 }
 
+/** The same, whose roles `<database>_app` and `<database>_backup` are gone with the file, too. */
+export async function databaseForRoles(name: string): Promise<string> {
+  for (const purpose of ['app', 'backup']) {
+    atEndOfFile(() => administer(`DROP ROLE IF EXISTS ${name}_${process.pid}_${purpose}`))
+  }
+  return emptyDatabase(name)
+}
+
 /** Runs a statement on the database `postgres` of the shared server. */
 export async function administer(sql: string): Promise<void> {
   await withClient(inject('postgresUrl'), (client) => client.query(sql))
