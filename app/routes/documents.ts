@@ -93,9 +93,11 @@ function readRoutes(app: App, documents: DocumentStore): void {
     querystring: ListDocuments,
     response: { 200: DocumentPage },
   }
-  app.get('/api/documents', { config: READ, schema: list }, async (request, reply) =>
-    sendJson(reply, await documents.list(toListRequest(request.query))),
-  )
+  app.get('/api/documents', { config: READ, schema: list }, async (request, reply) => {
+    const { json, count } = await documents.list(toListRequest(request.query))
+    request.rows = count
+    return sendJson(reply, json)
+  })
 }
 
 function singleRoutes(app: App, documents: DocumentStore): void {
@@ -111,6 +113,7 @@ function singleRoutes(app: App, documents: DocumentStore): void {
   }
   app.get(path, { config: READ, schema: get }, async (request, reply) => {
     const found = (await documents.get(request.params.id)) ?? noSuchDocument()
+    request.rows = 1
     if (!isKnown(request.headers['if-none-match'], found.tag)) return sendDocument(reply, found)
     return reply.code(304).header('etag', found.tag).send(null)
   })
@@ -126,7 +129,9 @@ function singleRoutes(app: App, documents: DocumentStore): void {
   }
   app.patch(path, { config: WRITE, schema: patch }, async (request, reply) => {
     if (!isObject(request.body)) throw new Problem('invalid_request', 'A merge patch must be an object.')
-    return sendDocument(reply, await documents.patch(request.params.id, request.body, request.headers['if-match']))
+    const patched = await documents.patch(request.params.id, request.body, request.headers['if-match'])
+    request.rows = 1
+    return sendDocument(reply, patched)
   })
 
   const remove = {
@@ -139,6 +144,7 @@ function singleRoutes(app: App, documents: DocumentStore): void {
   }
   app.delete(path, { config: WRITE, schema: remove }, async (request, reply) => {
     await documents.delete(request.params.id, request.headers['if-match'])
+    request.rows = 1
     return reply.code(204).send(null)
   })
 }

@@ -53,7 +53,10 @@ export class Database implements Session {
       types: { getTypeParser },
     })
     // An idle connection that breaks is only taken out of the pool; without a listener it would end the process.
-    this.#pool.on('error', (error) => observer.backgroundError('pool', error))
+    // Those that are being closed may be closed by the server first.
+    this.#pool.on('error', (error) => {
+      if (!this.#pool.ending) observer.backgroundError('pool', error)
+    })
     // One that breaks while it is lent out tells whoever runs a statement on it; without a listener that, too, would end
     // the process (node-postgres, "Client has encountered a connection error").
     this.#pool.on('connect', (client) => client.on('error', () => undefined))

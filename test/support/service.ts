@@ -1,10 +1,16 @@
+import type { Logger } from 'pino'
 import { type Config, loadConfig } from '../../app/config.ts'
 import { type Service, startService } from '../../app/server.ts'
 import { createTestDatabase, type TestDatabase } from './database.ts'
 import { atEndOfFile } from './end-of-file.ts'
 
 /** `env` are variables as on the command line; `databaseUrl` is for a server of the test's own. */
-export type TestServiceOptions = { env?: Record<string, string>; database?: TestDatabase; databaseUrl?: string }
+export type TestServiceOptions = {
+  env?: Record<string, string>
+  database?: TestDatabase
+  databaseUrl?: string
+  log?: Logger
+}
 
 /** What the service answered; `body` is parsed where it is JSON, otherwise text. */
 export type Answer<B = unknown> = { status: number; headers: Headers; body: B }
@@ -25,7 +31,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   const database = options.databaseUrl ? undefined : (options.database ?? (await createTestDatabase()))
   const url = options.databaseUrl ?? database?.url
   const config = loadConfig({ ...DEFAULTS, DATABASE_URL: url, ...options.env })
-  const service = await startService(config)
+  const service = await startService(config, options.log ? { log: options.log } : {})
   let stopped: Promise<void> | undefined
   const stop = () => (stopped ??= service.stop())
   atEndOfFile(stop)

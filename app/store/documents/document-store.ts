@@ -5,7 +5,7 @@ import type { DocumentLimits } from './content.ts'
 import { deleteDocument, deleteDocuments } from './delete.ts'
 import { Enqueue, type EnqueueParts, type EnqueueRequest } from './enqueue.ts'
 import { DocumentReader, type FoundDocument } from './get.ts'
-import { type ListRequest, list } from './list.ts'
+import { type DocumentPage, type ListRequest, list } from './list.ts'
 import { noSuchDocument } from './lock.ts'
 import { type Lookup, lookUp } from './lookup.ts'
 import { Novelty } from './novelty.ts'
@@ -56,7 +56,7 @@ export class DocumentStore {
   }
 
   /** One page of documents, last changed first, as JSON text. */
-  list(request: ListRequest): Promise<string> {
+  list(request: ListRequest): Promise<DocumentPage> {
     return list(this.#parts.database, request)
   }
 

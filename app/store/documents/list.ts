@@ -27,11 +27,14 @@ const CONDITIONS: Record<keyof ListFilters, string> = {
 }
 const KEYS = Object.keys(CONDITIONS) as (keyof ListFilters)[]
 
+/** A page as JSON text, `{documents, nextCursor}`, and how many documents are on it. */
+export type DocumentPage = { json: string; count: number }
+
 /**
- * One page of documents, last changed first: `{documents, nextCursor}` as JSON text. A page ends early where its documents
+ * One page of documents, last changed first. A page ends early where its documents
  * are very large. What the database cannot find in time is `query_too_broad`.
  */
-export async function list(database: Database, request: ListRequest): Promise<string> {
+export async function list(database: Database, request: ListRequest): Promise<DocumentPage> {
   const filters = Object.fromEntries(KEYS.map((key) => [key, request[key]])) as ListFilters
   const fields = request.fields ?? FIELDS
   const { statement, values } = toStatement(filters, request, fields)
@@ -41,7 +44,7 @@ export async function list(database: Database, request: ListRequest): Promise<st
   const hasMore = last !== undefined && page.length < rows.length
   const next = hasMore ? encodeCursor({ updatedAt: timeOf(last.updated_at), id: last.id }, filters) : null
   const documents = page.map((row) => documentJson(row, fields)).join(',')
-  return `{"documents":[${documents}],"nextCursor":${JSON.stringify(next)}}`
+  return { json: `{"documents":[${documents}],"nextCursor":${JSON.stringify(next)}}`, count: page.length }
 }
 
 /** A page ends at its limit, or before the first document whose metadata was too much for the answer. */

@@ -24,7 +24,7 @@ beforeAll(async () => {
 })
 
 async function page(request: Partial<ListRequest>): Promise<Page> {
-  return JSON.parse(await store.list({ limit: 100, ...request })) as Page
+  return JSON.parse((await store.list({ limit: 100, ...request })).json) as Page
 }
 
 async function everything(request: Partial<ListRequest>): Promise<Read[]> {

@@ -210,7 +210,7 @@ describe('a read at a million documents scans no table', () => {
   test.each(lists)('a list by %s, and its next page', async (_name, filters) => {
     for (const fields of [undefined, ['url' as const]]) {
       const request = { limit: 100, ...filters, fields }
-      const { nextCursor } = JSON.parse(await store.list(request)) as { nextCursor: string | null }
+      const { nextCursor } = JSON.parse((await store.list(request)).json) as { nextCursor: string | null }
       await check(() => store.list(request), 1_000)
       await check(() => store.list({ ...request, cursor: nextCursor ?? undefined }), 1_000)
     }

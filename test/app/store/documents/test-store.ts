@@ -77,7 +77,7 @@ export async function createTestStore(options: Options = {}): Promise<TestStore>
 async function readAll(store: DocumentStore): Promise<Read[]> {
   const documents: Read[] = []
   for (let cursor: string | undefined; ; ) {
-    const page = JSON.parse(await store.list({ limit: 1_000, cursor })) as {
+    const page = JSON.parse((await store.list({ limit: 1_000, cursor })).json) as {
       documents: Read[]
       nextCursor: string | null
     }
