@@ -27,6 +27,7 @@ export class Metrics implements StoreObserver {
   readonly #backgroundErrors: Counter<'task'>
   readonly #requests: Histogram<'method' | 'route' | 'status'>
   readonly #shed: Counter<'reason'>
+  readonly #statements = new Set<string>()
   #sources: MetricSources | undefined
   #lastQueryAt = Number.NEGATIVE_INFINITY
 
@@ -58,6 +59,9 @@ export class Metrics implements StoreObserver {
 
   query(name: string, seconds: number, failed: boolean): void {
     const labels = { statement: name }
+    // A series that begins with its first error shows no increase: it begins with the first statement.
+    if (!this.#statements.has(name)) this.#queryErrors.inc(labels, 0)
+    this.#statements.add(name)
     this.#queries.inc(labels)
     this.#queryLatency.observe(labels, seconds)
     if (failed) this.#queryErrors.inc(labels)
