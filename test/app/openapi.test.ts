@@ -20,6 +20,16 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, operation })),
 )
 
+const CALLS = ['api.md', 'api/documents.md', 'api/import-export.md', 'api/queues.md']
+
+describe('the documentation', () => {
+  const text = CALLS.map((name) => readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8')).join('\n')
+
+  test.each(operations.map(({ name }) => name))('tells of %s', (name) => {
+    expect(text).toContain(`\`${name}\``)
+  })
+})
+
 describe('openapi.json', () => {
   test('is the committed file (npm run openapi writes it)', () => {
     expect(openApiText(app)).toBe(readFileSync(join(import.meta.dirname, '../../docs/openapi.json'), 'utf8'))
