@@ -54,6 +54,11 @@ export const VARIABLES = {
     'How long a request waits for a database connection before it is answered 503.',
   ),
   STATEMENT_TIMEOUT: fixed(duration('10ms', '1h'), '30s', 'How long one SQL statement may take.'),
+  SCHEMA_CHECK_INTERVAL: fixed(
+    duration('10s', '24h'),
+    '10m',
+    'How often the schema of the database is compared with the one that this release was tested with.',
+  ),
 
   HOST: optional(
     host,

@@ -18,6 +18,7 @@ export type Config = {
     maxPoolSize: number
     acquireTimeoutMs: number
     statementTimeoutMs: number
+    schemaCheckIntervalMs: number
   }
   queueBatchSize: number
   limits: { bodyBytes: number; metadataBytes: number; payloadBytes: number }
@@ -125,6 +126,7 @@ function databaseConfig(values: Values, problems: string[]): Config['database'] 
     maxPoolSize: values.MAX_POOL_SIZE,
     acquireTimeoutMs: values.POOL_ACQUIRE_TIMEOUT,
     statementTimeoutMs: values.STATEMENT_TIMEOUT,
+    schemaCheckIntervalMs: values.SCHEMA_CHECK_INTERVAL,
   }
 }
 

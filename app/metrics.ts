@@ -7,6 +7,8 @@ export type MetricSources = {
   pool: () => PoolCounts
   /** Waiting items by queue, delayed ones included: the last snapshot of the queue store. */
   queueSizes: () => Iterable<readonly [queue: string, waiting: number]>
+  /** How the schema compared with the expected one. */
+  schemaDrift?: () => 'ok' | 'drifted' | 'unknown'
 }
 
 /** Why a request was shed. */
@@ -105,6 +107,19 @@ export class Metrics implements StoreObserver {
         this.reset()
         quietly(() => {
           for (const [queue, waiting] of read()?.queueSizes() ?? []) this.set({ queue }, waiting)
+        })
+      },
+    })
+    new Gauge({
+      name: 'schema_drift',
+      help: 'Whether the schema differs from the one of this release (1) or not (0); absent while that is unknown.',
+      labelNames: [],
+      registers: [this.registry],
+      collect() {
+        this.remove()
+        quietly(() => {
+          const drift = read()?.schemaDrift?.() ?? 'unknown'
+          if (drift !== 'unknown') this.set(drift === 'drifted' ? 1 : 0)
         })
       },
     })

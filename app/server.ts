@@ -55,6 +55,7 @@ export async function buildApp(config: Config, stores: Stores, parts: Partial<Ap
   const readiness = new Readiness({
     health: stores.health,
     lifecycle,
+    schemaDrift: () => stores.schemaDrift.current(),
     queuesRunning: () => true,
     sinceLastQueryMs: () => metrics.sinceLastQueryMs(),
     log,
@@ -98,6 +99,7 @@ class RunningService implements Service {
     this.#readiness = new Readiness({
       health: this.#stores.health,
       lifecycle: this.#lifecycle,
+      schemaDrift: () => this.#stores.schemaDrift.current(),
       queuesRunning: () => this.#background.isRunning,
       sinceLastQueryMs: () => this.#metrics.sinceLastQueryMs(),
       log,
@@ -105,6 +107,7 @@ class RunningService implements Service {
     this.#metrics.watch({
       pool: () => this.#stores.database.counts(),
       queueSizes: () => this.#stores.queueSizes.current(),
+      schemaDrift: () => this.#stores.schemaDrift.current().drift,
     })
   }
 

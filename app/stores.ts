@@ -19,6 +19,7 @@ import { QueueStore } from './store/queue/queue-store.ts'
 import { SizeSnapshot } from './store/queue/size-snapshot.ts'
 import { SizeCounter } from './store/queue/sizes.ts'
 import { Waiters } from './store/queue/waiters.ts'
+import { SchemaDrift } from './store/schema-drift.ts'
 
 /** Everything that reaches the database. */
 export type Stores = QueueStores & {
@@ -27,6 +28,7 @@ export type Stores = QueueStores & {
   documents: DocumentStore
   importer: DocumentImporter
   exporter: DocumentExporter
+  schemaDrift: SchemaDrift
 }
 
 type QueueStores = {
@@ -54,13 +56,17 @@ export function createStores(config: Config, observer: StoreObserver): Stores {
   const limits = { ...config.limits, jsonDepth: LIMITS.jsonDepth }
   const waiters = new Waiters(parts)
   const wake = (queue: string) => waiters.wake(queue)
+  const schemaDrift = new SchemaDrift({ database, observer, intervalMs: config.database.schemaCheckIntervalMs })
+  const queueStores = createQueueStores({ ...parts, limits, waiters }, directUrl ?? url)
   return {
+    ...queueStores,
     database,
+    schemaDrift,
     health: new HealthStore(database),
     documents: new DocumentStore({ database, limits, queues: { catalog, limits, observer, wake } }),
     importer: new DocumentImporter({ database, limits, observer, parse: parseJson }),
     exporter: new DocumentExporter(database),
-    ...createQueueStores({ ...parts, limits, waiters }, directUrl ?? url),
+    background: [...queueStores.background, schemaDrift],
   }
 }
 

@@ -43,6 +43,9 @@ async function onConnection<T>(
 ): Promise<T> {
   const { databaseUrl, log = () => undefined, lockWaitMs = LOCK_WAIT_MS } = options
   const client = await connect(databaseUrl)
+  client.on('notice', ({ severity, message }) => {
+    if (severity !== 'NOTICE') log(`the server says: ${message}`)
+  })
   const patience = { ...DEFAULT_PATIENCE, ...options.patience }
   const session = new WorkSession(client, { databaseUrl, log, patience, signal })
   const cancel = () => void cancelStatement(session)

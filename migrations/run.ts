@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
 import { applyMigration } from './apply.ts'
+import type { DeclaredQueue } from './declared-queues.ts'
 import { sqlState, toMigrationError } from './errors.ts'
 import { type MigrationFile, type RepeatableFiles, readMigrations, readRepeatable } from './files.ts'
 import { type Drift, describeDifference, fingerprintOf, type Query, readCatalogue, readDrift } from './fingerprint.ts'
@@ -9,6 +10,7 @@ import { ensureHistory, type HistoryRow, pendingMigrations, readHistory, recordF
 import { claimInstance, type Instance } from './instance.ts'
 import { checkPgBoss, migratePgBoss, PG_BOSS_SCHEMA_VERSION, readPgBossVersion } from './pg-boss.ts'
 import { type Preflight, preflight } from './preflight.ts'
+import { ensureQueues, type QueueChanges } from './queues.ts'
 import { isCurrent, putOn, takeOff } from './repeatable.ts'
 import { ensureRoles, type Roles, type RoleWishes } from './roles.ts'
 import { type RunOptions, withWorkSession } from './run-session.ts'
@@ -23,6 +25,8 @@ export type MigrateOptions = RunOptions & {
   instance?: Instance
   /** Roles beside the owner; without them one role does all. */
   roles?: RoleWishes
+  /** Queues that get partitions of their own. */
+  queues?: DeclaredQueue[]
   /** Who runs it, for the history; default: user and machine. */
   actor?: string
 }
@@ -38,6 +42,7 @@ export type MigrateResult = {
   pgBoss: number
   restorePoint: string | undefined
   roles: Roles
+  queues: QueueChanges
   /** Of the catalogue, and what differs from the committed one. */
   fingerprint: string
   drift: Drift['state']
@@ -79,6 +84,7 @@ class MigrationRun {
     const { due, waiting } = this.#split(pendingMigrations(files, history))
     if (due.length > 0 && this.#options.restorePoint) this.#restorePoint = await this.#makeRestorePoint()
     await this.#applyAll(due, history, repeatable)
+    const queues = await ensureQueues(this.#session, this.#options.queues ?? [])
     const roles = await ensureRoles(this.#session, this.#options.roles)
     const drift = await readDrift(this.#query)
     for (const difference of drift.differences) this.#session.log(`drift: ${describeDifference(difference)}`)
@@ -91,6 +97,7 @@ class MigrationRun {
       pgBoss: (await readPgBossVersion(client)) ?? 0,
       restorePoint: this.#restorePoint,
       roles,
+      queues,
       fingerprint: drift.fingerprint,
       drift: drift.state,
       differences: drift.differences.map(describeDifference),

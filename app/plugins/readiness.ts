@@ -1,5 +1,6 @@
 import { REQUIRED_SCHEMA_VERSION } from '../contract.ts'
 import { type DatabaseHealth, type HealthStore, REQUIRED_QUEUE_SCHEMA } from '../store/health.ts'
+import type { SchemaDriftState } from '../store/schema-drift.ts'
 import { VERSION } from '../version.ts'
 import type { Lifecycle } from './lifecycle.ts'
 
@@ -14,13 +15,22 @@ export type HealthReport = {
     connections: { active: number; idle: number; waiting: number; max: number }
   }
   queue: { status: 'ok' | 'starting' | 'unavailable'; schemaVersion: number | null; requiredSchemaVersion: number }
-  schema: { status: 'ok' | 'unknown' | 'missing' | 'behind'; version: string | null; requiredVersion: string }
+  schema: {
+    status: 'ok' | 'unknown' | 'missing' | 'behind'
+    version: string | null
+    requiredVersion: string
+    /** Whether somebody changed the schema by hand; `differences` are the first ten objects. */
+    drift: SchemaDriftState['drift']
+    differences: string[]
+  }
   uptimeSeconds: number
 }
 
 export type ReadinessSources = {
   health: HealthStore
   lifecycle: Lifecycle
+  /** How the schema compared with the expected one, when it was last looked at. */
+  schemaDrift: () => SchemaDriftState
   /** Whether the background work of the queues runs. */
   queuesRunning: () => boolean
   /** Milliseconds since a statement last succeeded. */
@@ -66,7 +76,7 @@ export class Readiness {
     const { total, idle, waiting, max } = health.pool()
     const connections = { active: total - idle, idle, waiting, max }
     const database = { ...this.#databaseState(found), connections }
-    const schema = schemaState(found)
+    const schema = { ...schemaState(found), ...this.#sources.schemaDrift() }
     const queue = queueState(found, queuesRunning())
     const ok = database.status === 'ok' && queue.status === 'ok' && ['ok', 'unknown'].includes(schema.status)
     const uptimeSeconds = Math.floor(process.uptime())
@@ -104,7 +114,7 @@ function unreadyReason({ status, database, queue, schema }: HealthReport): strin
   return 'the queues are starting'
 }
 
-function schemaState(found: DatabaseHealth): HealthReport['schema'] {
+function schemaState(found: DatabaseHealth): Omit<HealthReport['schema'], keyof SchemaDriftState> {
   const requiredVersion = REQUIRED_SCHEMA_VERSION
   if (!found.reachable) return { status: 'unknown', version: null, requiredVersion }
   const version = found.schema

@@ -27,6 +27,8 @@ const Health = Type.Object({
     status: Type.Enum(['ok', 'unknown', 'missing', 'behind']),
     version: Type.Union([Type.String(), Type.Null()]),
     requiredVersion: Type.String(),
+    drift: Type.Enum(['ok', 'drifted', 'unknown']),
+    differences: Type.Array(Type.String()),
   }),
   uptimeSeconds: Type.Integer(),
 })

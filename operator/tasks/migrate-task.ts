@@ -1,3 +1,4 @@
+import { type DeclaredQueue, parseDeclaredQueues } from '../../migrations/declared-queues.ts'
 import { exitCodeOf, MigrationError, toMigrationError } from '../../migrations/errors.ts'
 import { parseDurationMs } from '../../migrations/header.ts'
 import { type Instance, parseInstance } from '../../migrations/instance.ts'
@@ -49,10 +50,16 @@ export function readOptions(env: Environment): MigrateOptions {
     databaseUrl: requireSecret(env, 'DATABASE_URL'),
     approveContract: readList(env, 'APPROVE_CONTRACT'),
     restorePoint: readFlag(env, 'RESTORE_POINT'),
+    queues: readQueues(env),
     roles: readRoles(env),
     patience: { ...(lockTimeoutMs && { lockTimeoutMs }), ...(giveUpMs && { giveUpMs }) },
     ...(instance && { instance, actor: `storageinstance/${instance.namespace}/${instance.name}` }),
   }
+}
+
+function readQueues(env: Environment): DeclaredQueue[] {
+  const json = readSecret(env, 'QUEUES')
+  return json === undefined ? [] : parseDeclaredQueues(json)
 }
 
 /** A role is asked for by its name, its password or both; each may be made where it is missing. */
