@@ -1,0 +1,65 @@
+import type { Condition, ConditionType } from './api/conditions.ts'
+import type { StorageInstance } from './api/storage-instance.ts'
+import type { Finding, Step } from './plan/step.ts'
+
+/** The three conditions about the whole that kstatus reads, from the steps in their order. */
+export function summarize(steps: readonly Step[]): Finding[] {
+  const blocked = steps.find((step) => step.state === 'blocked')
+  if (blocked !== undefined) return stalled(blocked.why ?? UNKNOWN)
+  const waiting = steps.find((step) => step.state === 'waiting')
+  return waiting === undefined ? READY : moving(waiting.why ?? UNKNOWN)
+}
+
+type Why = NonNullable<Step['why']>
+
+const UNKNOWN: Why = { reason: 'Reconciling', message: 'Something is being made or changed.' }
+const NO_OBSTACLE = 'Nothing stands in the way.'
+const READY: Finding[] = [
+  { type: 'Ready', status: 'True', reason: 'Ready', message: 'Everything that is wanted is there.' },
+  { type: 'Reconciling', status: 'False', reason: 'Ready', message: 'Nothing is being changed.' },
+  { type: 'Stalled', status: 'False', reason: 'Ready', message: NO_OBSTACLE },
+]
+
+function stalled(why: Why): Finding[] {
+  return [
+    { type: 'Ready', status: 'False', ...why },
+    { type: 'Reconciling', status: 'False', reason: 'Stalled', message: 'Somebody has to act.' },
+    { type: 'Stalled', status: 'True', ...why },
+  ]
+}
+
+function moving(why: Why): Finding[] {
+  return [
+    { type: 'Ready', status: 'False', ...why },
+    { type: 'Reconciling', status: 'True', ...why },
+    { type: 'Stalled', status: 'False', reason: 'Reconciling', message: NO_OBSTACLE },
+  ]
+}
+
+/** Conditions as findings make them of the former ones: a time moves only with the status, and what nobody looked at stays. */
+export function mergeConditions(instance: StorageInstance, findings: readonly Finding[], now: string): Condition[] {
+  const former = new Map((instance.status?.conditions ?? []).map((condition) => [condition.type, condition]))
+  const observedGeneration = instance.metadata.generation ?? 0
+  for (const { type, status, reason, message } of findings) {
+    const before = former.get(type)
+    const lastTransitionTime = before?.status === status ? before.lastTransitionTime : now
+    former.set(type, { type, status, reason, message: cut(message), lastTransitionTime, observedGeneration })
+  }
+  return [...former.values()].sort((a, b) => ORDER.indexOf(a.type) - ORDER.indexOf(b.type))
+}
+
+const MESSAGE_LENGTH = 2_000
+
+function cut(message: string): string {
+  return message.length <= MESSAGE_LENGTH ? message : `${message.slice(0, MESSAGE_LENGTH)}...`
+}
+
+const ORDER: readonly ConditionType[] = [
+  'Ready',
+  'Reconciling',
+  'Stalled',
+  'DatabaseReachable',
+  'SchemaUpToDate',
+  'SchemaDriftFree',
+  'ApiAvailable',
+]

@@ -1,0 +1,98 @@
+import { LABELS } from '../api/labels.ts'
+import { childName } from '../api/names.ts'
+import { NOTES } from '../desired/annotations.ts'
+import { type ApiRelease, apiDeployment, apiReplicas } from '../desired/api-deployment.ts'
+import { imageOf } from '../desired/image.ts'
+import { type Deployment, findChild, isOurs, type Observed } from '../observed.ts'
+import { type Action, REPLICAS_MANAGER } from './action.ts'
+import { keep } from './keep.ts'
+import { obstacleStep } from './obstacles.ts'
+import { troubleOf, troubleStep } from './pod-trouble.ts'
+import { type Step, unfinished } from './step.ts'
+
+/** Keeps the pods of the service: those of the wanted release once its schema is there, and until then those that serve. */
+export function checkApi(observed: Observed, isSchemaReady: boolean): Step {
+  const live = liveDeployment(observed)
+  const release = isSchemaReady ? wantedRelease(observed) : releaseOf(live)
+  if (release === undefined) {
+    const message = 'The pods are made when the schema is there.'
+    return unfinished('waiting', 'ApiAvailable', { reason: 'ApiUnavailable', message })
+  }
+  const keeping = keep(observed, apiDeployment(observed.instance, release))
+  const actions = [...keeping.actions, ...replicaActions(observed, live)]
+  const step = obstacleStep([keeping], actions) ?? { ...judge(observed, live), actions }
+  return keeping.actions.length > 0 && step.state === 'done' ? { ...step, ...rollingOut(observed) } : step
+}
+
+/** The pods that are there, where they are ours. */
+export function liveDeployment(observed: Observed): Deployment | undefined {
+  const name = childName(observed.instance.metadata.name, 'api')
+  const live = findChild<Deployment>(observed, { kind: 'Deployment', metadata: { name } })
+  return live && isOurs(observed.instance, live) ? live : undefined
+}
+
+function wantedRelease({ instance, release, serviceSecret }: Observed): ApiRelease | undefined {
+  if (serviceSecret.state !== 'usable') return undefined
+  return { image: imageOf(instance.spec.image, release.serviceImage), secretVersion: serviceSecret.version }
+}
+
+function releaseOf(live: Deployment | undefined): ApiRelease | undefined {
+  const template = live?.spec?.template
+  const image = template?.spec?.containers?.find(({ name }) => name === 'service')?.image
+  if (image === undefined) return undefined
+  return { image, secretVersion: template?.metadata?.annotations?.[NOTES.databaseSecret] ?? '' }
+}
+
+/**
+ * The number of pods has a field manager of its own. With an autoscaler it is not applied any more, and stays what it was until
+ * the autoscaler has set it: giving it up would let it fall back to 1.
+ */
+function replicaActions({ instance }: Observed, live: Deployment | undefined): Action[] {
+  const { autoscaling, replicas } = instance.spec.api
+  const wanted = autoscaling ? (live ? undefined : autoscaling.minReplicas) : replicas
+  if (wanted === undefined || (live !== undefined && live.spec?.replicas === wanted)) return []
+  return [{ do: 'apply', object: apiReplicas(instance, wanted), manager: REPLICAS_MANAGER }]
+}
+
+function judge(observed: Observed, live: Deployment | undefined): Step {
+  const { status, spec, metadata } = live ?? {}
+  const wanted = spec?.replicas ?? 0
+  const isSeen = live !== undefined && status?.observedGeneration === metadata?.generation
+  if (isSeen && wanted === 0 && isOff(observed)) {
+    const message = 'api.replicas is 0: the service is off.'
+    return { state: 'done', findings: [{ type: 'ApiAvailable', status: 'False', reason: 'ScaledToZero', message }] }
+  }
+  const available = status?.availableReplicas ?? 0
+  const updated = status?.updatedReplicas ?? 0
+  const isWhole = isSeen && wanted > 0 && updated === wanted && available === wanted && status?.replicas === wanted
+  if (isWhole) {
+    const message = `${available} of ${wanted} replicas serve.`
+    return { state: 'done', findings: [{ type: 'ApiAvailable', status: 'True', reason: 'ApiAvailable', message }] }
+  }
+  return partly(observed, { available, wanted })
+}
+
+function isOff({ instance }: Observed): boolean {
+  return instance.spec.api.autoscaling === undefined && instance.spec.api.replicas === 0
+}
+
+/** Not all that is wanted is there: the condition says whether somebody serves, the step why the rest does not. */
+function partly(observed: Observed, { available, wanted }: { available: number; wanted: number }): Step {
+  const pods = observed.pods.filter(({ metadata }) => metadata.labels?.[LABELS.component] === 'api')
+  const trouble = troubleOf(pods, observed.now)
+  const step = trouble
+    ? troubleStep('ApiAvailable', trouble)
+    : unfinished('waiting', 'ApiAvailable', {
+        reason: available === 0 ? 'ApiUnavailable' : 'ApiRollingOut',
+        message: `${available} of ${wanted} replicas serve; pods are being started.`,
+      })
+  if (available === 0) return step
+  const message = `${available} of ${wanted} replicas serve. ${step.why?.message ?? ''}`.trim()
+  const reason = trouble ? 'ApiDegraded' : 'ApiRollingOut'
+  return { ...step, findings: [{ type: 'ApiAvailable', status: 'True', reason, message }] }
+}
+
+function rollingOut(observed: Observed): Pick<Step, 'state' | 'why'> {
+  const message = `The pods of ${observed.instance.metadata.name} are being changed.`
+  return { state: 'waiting', why: { reason: 'ApiRollingOut', message } }
+}

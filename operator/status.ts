@@ -1,0 +1,138 @@
+import type { Condition } from './api/conditions.ts'
+import { selectorOf, selectorText } from './api/labels.ts'
+import type { StorageInstanceStatus } from './api/storage-instance.ts'
+import { databaseOf } from './api/unions.ts'
+import { mergeConditions, summarize } from './conditions.ts'
+import { endpointOf } from './desired/api-service.ts'
+import type { Observed } from './observed.ts'
+import { liveDeployment } from './plan/api.ts'
+import { isDataDeleted } from './plan/managed-database.ts'
+import { type Plan, stepsOf } from './plan/plan.ts'
+import { rfc3339 } from './plan/runs.ts'
+import type { Finding, Step } from './plan/step.ts'
+import type { Refusal } from './refusal.ts'
+
+/**
+ * The whole status, from the world, the plan, and what the API server refused of it. The same as before where nothing is new,
+ * so that it need not be written.
+ */
+export function statusOf(observed: Observed, plan: Plan, refusals: readonly Refusal[] = []): StorageInstanceStatus {
+  const { instance } = observed
+  const steps = [...refusals.map(refusalStep), ...stepsOf(plan)]
+  const findings = [
+    ...gateFindings(observed),
+    ...steps.flatMap((step) => step.findings ?? []),
+    ...whole(observed, steps),
+  ]
+  const conditions = mergeConditions(instance, findings, rfc3339(observed.now))
+  return prune({
+    observedGeneration: instance.metadata.generation ?? 0,
+    phase: phaseOf(observed, steps, conditions),
+    conditions,
+    endpoint: endpointOf(instance),
+    api: apiOf(observed),
+    ...factsOf(observed, steps),
+  })
+}
+
+/** What stops everything: the wish of the user, or the end of the instance. */
+function gateOf({ instance }: Observed): { reason: 'Paused' | 'Deleting'; message: string } | undefined {
+  if (instance.metadata.deletionTimestamp !== undefined) {
+    return { reason: 'Deleting', message: 'The instance is being deleted.' }
+  }
+  if (!instance.spec.paused) return undefined
+  return { reason: 'Paused', message: 'spec.paused is true: nothing is changed until it is false again.' }
+}
+
+function gateFindings(observed: Observed): Finding[] {
+  const gate = gateOf(observed)
+  if (gate === undefined) return []
+  return [
+    { type: 'Ready', status: 'Unknown', ...gate },
+    { type: 'Reconciling', status: 'False', ...gate },
+    { type: 'Stalled', status: 'False', ...gate },
+  ]
+}
+
+function whole(observed: Observed, steps: readonly Step[]): Finding[] {
+  if (gateOf(observed) !== undefined) return []
+  const later = waitingConditions(observed, steps)
+  return [...later, ...summarize(steps).map((finding) => withDeletionNote(observed, finding))]
+}
+
+/** Conditions of what was not even looked at, because something before it is not there; what was true of it stays so. */
+function waitingConditions({ instance }: Observed, steps: readonly Step[]): Finding[] {
+  const found = steps.flatMap((step) => step.findings ?? []).map((finding) => finding.type)
+  const isKnown = instance.status?.conditions?.some(({ type }) => type === 'SchemaUpToDate')
+  if (isKnown || found.includes('SchemaUpToDate')) return []
+  const message = 'The migrations run when the database answers.'
+  return [{ type: 'SchemaUpToDate', status: 'False', reason: 'MigrationPending', message }]
+}
+
+/** Said while there is time: afterwards the data is there, or not. */
+function withDeletionNote({ instance }: Observed, finding: Finding): Finding {
+  const isUnconfirmed = instance.spec.deletionPolicy === 'Delete' && !isDataDeleted(instance)
+  if (finding.type !== 'Ready' || !isUnconfirmed) return finding
+  const { name } = instance.metadata
+  const note = `deletionPolicy Delete is not confirmed, so the data would be kept: kubectl annotate si ${name} storage.sonoma.dev/confirm-delete=${name}.`
+  return { ...finding, message: `${finding.message} ${note}` }
+}
+
+function refusalStep({ kind, name, message }: Refusal): Step {
+  const reason = kind === 'PersistentVolumeClaim' ? 'VolumeNotGrown' : 'InvalidSpec'
+  const sentence = `The API server refuses the ${kind} ${name}: ${message}`
+  return { state: 'blocked', why: { reason, message: sentence } }
+}
+
+function phaseOf(observed: Observed, steps: readonly Step[], conditions: readonly Condition[]): string {
+  const gate = gateOf(observed)
+  if (gate !== undefined) return gate.reason
+  if (steps.some((step) => step.state === 'blocked')) return 'Stalled'
+  const waiting = steps.find((step) => step.state === 'waiting')
+  if (waiting === undefined) return 'Ready'
+  const isUnder = (type: string) => waiting.findings?.some((finding) => finding.type === type)
+  if (isUnder('DatabaseReachable')) return 'DatabaseStarting'
+  if (isUnder('SchemaUpToDate')) return 'Migrating'
+  return conditions.some(({ type, status }) => type === 'ApiAvailable' && status === 'True') ? 'RollingOut' : 'Starting'
+}
+
+function apiOf(observed: Observed): StorageInstanceStatus['api'] {
+  const live = liveDeployment(observed)
+  const { replicas = 0, readyReplicas = 0 } = live?.status ?? {}
+  const image = live?.spec?.template?.spec?.containers?.find(({ name }) => name === 'service')?.image
+  return {
+    replicas,
+    readyReplicas,
+    ready: `${readyReplicas}/${live?.spec?.replicas ?? 0}`,
+    selector: selectorText(selectorOf(observed.instance.metadata.name, 'api')),
+    ...(image !== undefined && { image }),
+  }
+}
+
+type Known = Pick<StorageInstanceStatus, 'schema' | 'database' | 'runs' | 'lastRunToken'>
+
+/** Figures that were learned now, over those that were known. */
+function factsOf({ instance, schemaReading }: Observed, steps: readonly Step[]): Known {
+  const { schema, database, runs, lastRunToken }: Known = instance.status ?? {}
+  const version = schemaReading?.serverVersion
+  const start: Known = {
+    schema,
+    database: { kind: databaseOf(instance.spec).kind, ...database, ...(version && { version }) },
+    runs,
+    lastRunToken,
+  }
+  return steps.reduce<Known>(
+    (known, { facts = {} }) => ({
+      schema: facts.schema ?? known.schema,
+      database: { ...known.database, ...facts.database },
+      runs: { ...known.runs, ...facts.runs },
+      lastRunToken: facts.lastRunToken ?? known.lastRunToken,
+    }),
+    start,
+  )
+}
+
+/** Without keys that have no value: the API server keeps none, and they would look like a change. */
+function prune<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value)) as T
+}
