@@ -1,17 +1,104 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { KubeObject } from './api/object.ts'
+import type { StorageInstance, StorageInstanceStatus } from './api/storage-instance.ts'
+import { applyAll } from './apply.ts'
+import { eventsOf } from './condition-events.ts'
+import { observe } from './observe.ts'
+import type { Observed } from './observed.ts'
 import type { ReconcilerParts } from './parts.ts'
+import { type Plan, plan, stepsOf } from './plan/plan.ts'
+import { isActive } from './plan/runs.ts'
+import { retainClaims } from './retain.ts'
 import type { ReconcileResult } from './runtime/workers.ts'
+import { SchemaReadings } from './schema-readings.ts'
+import { statusOf } from './status.ts'
 
-/** Brings one StorageInstance to where its spec wants it. */
+/** While the API server refuses something, or an object stands in the way. */
+const REFUSED_LOOK_MS = 60_000
+
+/** Brings one StorageInstance to where its spec wants it: observe, plan, apply, status. */
 export class Reconciler {
   readonly #parts: ReconcilerParts
+  readonly #readings: SchemaReadings
 
-  constructor(parts: ReconcilerParts) {
+  constructor(parts: ReconcilerParts, readings = new SchemaReadings()) {
     this.#parts = parts
+    this.#readings = readings
   }
 
   /** Level-triggered and idempotent; rejects where a step failed and is to be tried again. */
-  async reconcile(key: string, _signal: AbortSignal): Promise<ReconcileResult> {
-    this.#parts.log.debug({ instance: key }, 'seen')
-    return {}
+  async reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult> {
+    const instance = this.#parts.caches.instances.get(key) as StorageInstance | undefined
+    if (instance === undefined) {
+      this.#forgetReadings()
+      await retainClaims(this.#parts, key, signal)
+      return {}
+    }
+    const observed = await observe({ ...this.#parts, readings: this.#readings }, instance, signal)
+    return this.#carryOut(observed, plan(observed), signal)
   }
+
+  /**
+   * A run is written down before anything of it is made: after a crash in between, the run is found without its Job, and the
+   * Job is made then; a second run could only be started from a status that is older, and that the API server refuses.
+   */
+  async #carryOut(observed: Observed, planned: Plan, signal: AbortSignal): Promise<ReconcileResult> {
+    if (startsRun(observed, planned)) {
+      const written = await this.#writeStatus(observed, statusOf(observed, planned), signal)
+      const next = { ...observed, instance: written }
+      return this.#carryOut(next, plan(next), signal)
+    }
+    const steps = stepsOf(planned)
+    const actions = steps.flatMap((step) => step.actions ?? [])
+    const { client, log } = this.#parts
+    const onDone = (action: (typeof actions)[number]) => {
+      const object =
+        action.do === 'delete' ? action.target : { kind: action.object.kind, name: action.object.metadata.name }
+      log.info(
+        { instance: keyOf(observed.instance), action: action.do, kind: object.kind, name: object.name },
+        'carried out',
+      )
+    }
+    const refusals = await applyAll({ client, now: observed.now, signal, onDone }, actions)
+    const status = statusOf(observed, planned, refusals)
+    if (!isDeepStrictEqual(status, owned(observed.instance.status))) await this.#writeStatus(observed, status, signal)
+    const waits = steps.flatMap((step) => step.requeueAfterMs ?? [])
+    if (refusals.length > 0) waits.push(REFUSED_LOOK_MS)
+    return waits.length === 0 ? {} : { requeueAfterMs: Math.min(...waits) }
+  }
+
+  /** The resourceVersion makes a status from an outdated world fail; what it says would be wrong. */
+  async #writeStatus(observed: Observed, status: StorageInstanceStatus, signal: AbortSignal): Promise<StorageInstance> {
+    const { instance } = observed
+    const { apiVersion, kind } = instance
+    const { name, namespace, resourceVersion } = instance.metadata
+    const object = { apiVersion, kind, metadata: { name, namespace, resourceVersion }, status }
+    const written = (await this.#parts.client.applyStatus(object as KubeObject, { signal })) as StorageInstance
+    for (const event of eventsOf(instance, status)) {
+      this.#parts.events.record({ regarding: instance, ...event, action: 'Reconcile' })
+      this.#parts.log.info({ instance: keyOf(instance), reason: event.reason }, event.message)
+    }
+    return written
+  }
+
+  #forgetReadings(): void {
+    this.#readings.keepOnly(new Set(this.#parts.caches.instances.list().map(({ metadata }) => metadata.uid ?? '')))
+  }
+}
+
+/** Whether the plan begins a run that the status does not know yet. */
+function startsRun({ instance }: Observed, planned: Plan): boolean {
+  const known = instance.status?.runs ?? {}
+  const runs = stepsOf(planned).flatMap(({ facts }) => Object.entries(facts?.runs ?? {}))
+  return runs.some(([kind, run]) => isActive(run) && run.name !== known[kind as keyof typeof known]?.name)
+}
+
+/** The part of a status that is written here; other writers have theirs. */
+function owned(status: StorageInstanceStatus | undefined): Partial<StorageInstanceStatus> {
+  const { backup: _backup, maintenance: _maintenance, ...ours } = status ?? {}
+  return ours
+}
+
+function keyOf({ metadata }: StorageInstance): string {
+  return `${metadata.namespace}/${metadata.name}`
 }

@@ -1,0 +1,34 @@
+import type { SchemaReading } from './observed.ts'
+import { textOf } from './plan/task-report.ts'
+
+type Health = {
+  database?: { serverVersion?: unknown }
+  schema?: { drift?: unknown; differences?: unknown }
+}
+
+/** Reads what the service says of its schema; what it does not know, or says in another form, is unknown. */
+export function parseHealth(body: unknown): Omit<SchemaReading, 'at'> {
+  const { database, schema }: Health = typeof body === 'object' && body !== null ? body : {}
+  const serverVersion = textOf(database?.serverVersion)?.split(' ')[0]
+  return { ...driftOf(schema), ...(serverVersion && { serverVersion }) }
+}
+
+function driftOf(schema: Health['schema']): Pick<SchemaReading, 'drift' | 'message'> {
+  const found = schema?.drift
+  const word = typeof found === 'object' && found !== null ? (found as { status?: unknown }).status : found
+  if (word === 'none' || word === false || word === 'ok') {
+    return { drift: 'none', message: 'The schema is as the migrations left it.' }
+  }
+  if (word === 'found' || word === true || word === 'drifted') {
+    return {
+      drift: 'found',
+      message: `The schema was changed by something other than the migrations.${differences(schema?.differences)} \`npm run migrate -- verify\` shows it object by object.`,
+    }
+  }
+  return { drift: 'unknown', message: 'The service has not compared its schema yet.' }
+}
+
+function differences(list: unknown): string {
+  const first = Array.isArray(list) ? list.map((one) => textOf(one, 120)).filter((one) => one !== undefined) : []
+  return first.length === 0 ? '' : ` Different: ${first.slice(0, 5).join(', ')}.`
+}
