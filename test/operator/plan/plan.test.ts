@@ -1,0 +1,281 @@
+import { describe, expect, test } from 'vitest'
+import type { Deployment } from '../../../operator/live-objects.ts'
+import { plan, stepsOf } from '../../../operator/plan/plan.ts'
+import { instanceOf, World } from './world.ts'
+
+const actionsOf = (world: World) => stepsOf(plan(world.observed())).flatMap((step) => step.actions ?? [])
+const imageOf = (world: World) => {
+  const deployment = world.find<Deployment>('Deployment', 'crawl-api')
+  return deployment?.spec?.template?.spec?.containers?.[0]?.image
+}
+
+describe('an empty spec', () => {
+  test('becomes ready: database, then one migration, then pods', () => {
+    const world = new World()
+    world.settle()
+    expect(world.condition('Ready')).toMatchObject({ status: 'True', reason: 'Ready' })
+    expect(world.made).toHaveLength(1)
+    expect(world.instance.status).toMatchObject({
+      phase: 'Ready',
+      endpoint: 'http://crawl-api.search.svc:8003',
+      schema: { version: '0002' },
+      database: { kind: 'Managed', claimName: 'crawl-data-1' },
+      api: { ready: '2/2' },
+    })
+  })
+
+  test('makes no pods before the migration has succeeded, and no migration before the database answers', () => {
+    const world = new World()
+    world.settle(() => undefined)
+    expect(world.made).toEqual([])
+    expect(world.find('Deployment', 'crawl-api')).toBeUndefined()
+    const set = world.find('StatefulSet', 'crawl-db')
+    Object.assign(set ?? {}, { status: { observedGeneration: 1, readyReplicas: 1 } })
+    world.settle(() => undefined)
+    expect(world.made).toHaveLength(1)
+    expect(world.find('Deployment', 'crawl-api')).toBeUndefined()
+    world.settle()
+    expect(imageOf(world)).toBe('sonoma-storage:1')
+  })
+
+  test('is left alone afterwards: the plan of a settled world has no actions and the same status', () => {
+    const world = new World()
+    world.settle()
+    world.pass(3_600)
+    const before = structuredClone(world.instance.status)
+    expect(actionsOf(world)).toEqual([])
+    world.step()
+    expect(world.instance.status).toEqual(before)
+  })
+
+  test('keeps the claim without an owner', () => {
+    const world = new World()
+    world.settle()
+    expect(world.find('PersistentVolumeClaim', 'crawl-data-1')?.metadata.ownerReferences).toBeUndefined()
+    expect(world.find('Secret', 'crawl-db')?.metadata.ownerReferences).toHaveLength(1)
+  })
+})
+
+describe('an upgrade', () => {
+  test('migrates first and only then changes the pods', () => {
+    const world = new World()
+    world.settle()
+    world.change({ image: { tag: '2' } })
+    world.step()
+    world.step()
+    expect(world.made).toHaveLength(2)
+    expect(imageOf(world)).toBe('sonoma-storage:1')
+    expect(world.condition('Ready')).toMatchObject({ status: 'False', reason: 'MigrationRunning' })
+    expect(world.condition('ApiAvailable')).toMatchObject({ status: 'True' })
+    world.settle()
+    expect(imageOf(world)).toBe('sonoma-storage:2')
+    expect(world.condition('Ready')).toMatchObject({ status: 'True' })
+  })
+
+  test('whose migration fails leaves the old pods, and says why, where the log is and what to do', () => {
+    const world = new World()
+    world.settle()
+    world.change({ image: { tag: '2' } })
+    world.step()
+    world.step()
+    const job = world.made[1] ?? ''
+    world.endJob(job, { code: 'failed', error: 'column "x" does not exist' })
+    world.step()
+    expect(imageOf(world)).toBe('sonoma-storage:1')
+    expect(world.condition('SchemaUpToDate')).toMatchObject({ status: 'False', reason: 'MigrationFailed' })
+    expect(world.condition('SchemaUpToDate')?.message).toContain('column "x" does not exist')
+    expect(world.condition('SchemaUpToDate')?.message).toContain(`kubectl logs job/${job}`)
+    expect(world.condition('Stalled')).toMatchObject({ status: 'True', reason: 'MigrationFailed' })
+    world.settle(() => undefined)
+    expect(world.made).toHaveLength(2)
+    // A corrected image is another run, at once.
+    world.change({ image: { tag: '3' } })
+    world.settle()
+    expect(imageOf(world)).toBe('sonoma-storage:3')
+    expect(world.condition('Ready')).toMatchObject({ status: 'True' })
+  })
+
+  test('to an image that is older than the schema is refused', () => {
+    const world = new World()
+    world.settle()
+    world.change({ image: { tag: '0' } })
+    world.step()
+    world.step()
+    world.endJob(world.made[1] ?? '', {
+      code: 'missing',
+      error: 'The database has 0009, which this release does not know.',
+    })
+    world.settle(() => undefined)
+    expect(world.condition('SchemaUpToDate')).toMatchObject({ status: 'False', reason: 'SchemaTooNew' })
+    expect(imageOf(world)).toBe('sonoma-storage:1')
+  })
+
+  test('never starts a second migration while a pod of the first one lives', () => {
+    const world = new World()
+    world.settle()
+    world.change({ image: { tag: '2' } })
+    world.step()
+    world.change({ image: { tag: '3' } })
+    for (let round = 0; round < 10; round += 1) {
+      world.step()
+      world.pass(60)
+    }
+    expect(world.made).toHaveLength(2)
+    world.settle()
+    expect(world.made).toHaveLength(3)
+    expect(imageOf(world)).toBe('sonoma-storage:3')
+  })
+})
+
+describe('a contract', () => {
+  const contract = { code: 'ok', version: '0002', wanted: '0002', pendingContract: ['0007'] }
+
+  test('runs when it is approved and the pods are those of the release, once', () => {
+    const world = new World(instanceOf({ migrations: { approveContract: ['0007'] } }))
+    const order: string[] = []
+    world.settle(() => {
+      for (const job of world.jobs)
+        world.endJob(job.metadata.name, job === world.jobs[0] ? contract : { code: 'ok', version: '0007' })
+      world.flourish()
+      order.push(`${world.made.length} ${imageOf(world) ?? '-'}`)
+    })
+    expect(world.made).toHaveLength(2)
+    expect(order).not.toContain('2 -')
+    expect(world.instance.status?.schema).toEqual({ version: '0007' })
+    expect(world.condition('SchemaUpToDate')).toMatchObject({ status: 'True', reason: 'SchemaUpToDate' })
+  })
+
+  test('waits for its approval, and says so', () => {
+    const world = new World()
+    world.settle(() => {
+      for (const job of world.jobs) world.endJob(job.metadata.name, contract)
+      world.flourish()
+    })
+    expect(world.made).toHaveLength(1)
+    expect(world.condition('Ready')).toMatchObject({ status: 'True' })
+    expect(world.condition('SchemaUpToDate')).toMatchObject({ status: 'True', reason: 'ContractPending' })
+    expect(world.condition('SchemaUpToDate')?.message).toContain('0007')
+  })
+})
+
+describe('children', () => {
+  test('that were edited or deleted come back', () => {
+    const world = new World()
+    world.settle()
+    const service = world.find('Service', 'crawl-api') as unknown as { spec: { selector: Record<string, string> } }
+    service.spec.selector = { app: 'other' }
+    world.children = world.children.filter(({ kind }) => kind !== 'NetworkPolicy')
+    const actions = actionsOf(world).map((action) => (action.do === 'apply' ? `${action.object.kind}` : action.do))
+    expect(actions.sort()).toEqual(['NetworkPolicy', 'NetworkPolicy', 'Service'])
+    world.settle()
+    expect(service.spec.selector).toMatchObject({ 'app.kubernetes.io/component': 'api' })
+  })
+
+  test('keep what others own', () => {
+    const world = new World()
+    world.settle()
+    const service = world.find('Service', 'crawl-api') as unknown as { spec: object; metadata: { labels: object } }
+    service.metadata.labels = { ...service.metadata.labels, team: 'search' }
+    service.spec = { ...service.spec, clusterIP: '10.0.0.7' }
+    expect(actionsOf(world)).toEqual([])
+  })
+
+  test('whose name is taken by a stranger are not touched', () => {
+    const world = new World()
+    const metadata = { name: 'crawl-api', namespace: 'search', uid: 'stranger' }
+    world.children.push({ apiVersion: 'v1', kind: 'Service', metadata })
+    world.settle()
+    expect(world.find('Service', 'crawl-api')).toEqual({ apiVersion: 'v1', kind: 'Service', metadata })
+    expect(world.condition('Stalled')).toMatchObject({ status: 'True', reason: 'ForeignObject' })
+    expect(world.condition('Ready')?.message).toContain('Service crawl-api')
+    expect(world.condition('Ready')?.message).toContain('Delete or rename it')
+  })
+
+  test('that are not wanted any more go', () => {
+    const world = new World()
+    world.settle()
+    expect(world.find('PodDisruptionBudget', 'crawl-api')).toBeDefined()
+    world.change({ api: { replicas: 1, networkPolicy: { enabled: false } } })
+    world.settle()
+    expect(world.find('PodDisruptionBudget', 'crawl-api')).toBeUndefined()
+    expect(world.find('NetworkPolicy', 'crawl-api')).toBeUndefined()
+  })
+})
+
+describe('an autoscaler', () => {
+  const replicas = (world: World) => world.find<Deployment>('Deployment', 'crawl-api')?.spec?.replicas
+
+  test('takes over the number of pods without it passing through 1', () => {
+    const world = new World(instanceOf({ api: { replicas: 4 } }))
+    world.settle()
+    expect(replicas(world)).toBe(4)
+    world.change({ api: { replicas: 4, autoscaling: { maxReplicas: 6 } } })
+    const seen = new Set<number | undefined>()
+    world.settle(() => seen.add(replicas(world)))
+    expect([...seen]).toEqual([4])
+    const deployment = world.find<Deployment>('Deployment', 'crawl-api')
+    if (deployment?.spec) deployment.spec.replicas = 6
+    world.flourish()
+    world.settle()
+    expect(replicas(world)).toBe(6)
+    world.change({ api: { replicas: 3 } })
+    world.settle()
+    expect(replicas(world)).toBe(3)
+    expect(world.find('HorizontalPodAutoscaler', 'crawl-api')).toBeUndefined()
+  })
+})
+
+describe('gates', () => {
+  test('paused: nothing is done, and it says so', () => {
+    const world = new World(instanceOf({ paused: true }))
+    expect(world.step()).toEqual([])
+    expect(world.condition('Ready')).toMatchObject({ status: 'Unknown', reason: 'Paused' })
+    expect(world.instance.status?.phase).toBe('Paused')
+  })
+
+  test('being deleted: nothing is made', () => {
+    const world = new World(instanceOf({}, { deletionTimestamp: '2026-11-23T02:15:00Z' }))
+    expect(world.step()).toEqual([])
+    expect(world.condition('Ready')).toMatchObject({ reason: 'Deleting' })
+  })
+
+  test('Delete owns the claim only when it is confirmed, and until then says what to do', () => {
+    const world = new World(instanceOf({ deletionPolicy: 'Delete' }))
+    world.settle()
+    const claim = () => world.find('PersistentVolumeClaim', 'crawl-data-1')?.metadata.ownerReferences
+    expect(claim()).toBeUndefined()
+    expect(world.condition('Ready')?.message).toContain('storage.sonoma.dev/confirm-delete=crawl')
+    world.instance.metadata.annotations = { 'storage.sonoma.dev/confirm-delete': 'crawl' }
+    world.settle()
+    expect(claim()).toHaveLength(1)
+    expect(world.condition('Ready')?.message).not.toContain('confirm')
+  })
+
+  test('a parameter that the operator owns is refused by name', () => {
+    const world = new World(instanceOf({ database: { managed: { parameters: { SSL: 'off', work_mem: '8MB' } } } }))
+    world.settle()
+    expect(world.condition('DatabaseReachable')).toMatchObject({ status: 'False', reason: 'ParameterRefused' })
+    expect(world.condition('DatabaseReachable')?.message).toContain('"SSL"')
+    expect(world.find('StatefulSet', 'crawl-db')).toBeUndefined()
+  })
+})
+
+describe('drift', () => {
+  const found = (world: World) => ({ at: world.now, drift: 'found' as const, message: 'The schema was changed.' })
+
+  test('is a condition, and with Block the next migration waits', () => {
+    const world = new World(instanceOf({ migrations: { onDrift: 'Block' } }))
+    world.settle()
+    world.schemaReading = found(world)
+    world.settle()
+    expect(world.condition('SchemaDriftFree')).toMatchObject({ status: 'False', reason: 'SchemaDrifted' })
+    expect(world.condition('Ready')).toMatchObject({ status: 'True' })
+    world.change({ image: { tag: '2' } })
+    world.settle()
+    expect(world.condition('SchemaUpToDate')).toMatchObject({ status: 'False', reason: 'MigrationBlocked' })
+    expect(world.made).toHaveLength(1)
+    world.change({ image: { tag: '2' }, migrations: { onDrift: 'Alert' } })
+    world.settle()
+    expect(imageOf(world)).toBe('sonoma-storage:2')
+  })
+})

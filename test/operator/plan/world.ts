@@ -1,0 +1,186 @@
+import { Value } from 'typebox/value'
+import { API_VERSION } from '../../../operator/api/labels.ts'
+import type { KubeObject } from '../../../operator/api/object.ts'
+import { type StorageInstance, StorageInstanceSpec } from '../../../operator/api/storage-instance.ts'
+import type { Manifest } from '../../../operator/desired/child.ts'
+import type { Deployment, Job, Pod, StatefulSet } from '../../../operator/live-objects.ts'
+import type { Observed, SecretState } from '../../../operator/observed.ts'
+import type { Action } from '../../../operator/plan/action.ts'
+import { type Plan, plan, stepsOf } from '../../../operator/plan/plan.ts'
+import { statusOf } from '../../../operator/status.ts'
+
+export const START = new Date('2026-11-23T02:15:00Z')
+
+type Spec = StorageInstance['spec']
+export type PartialSpec = { [K in keyof Spec]?: unknown }
+
+/** An instance as the API server gives it, with the defaults of its schema filled in. */
+export function instanceOf(spec: PartialSpec = {}, metadata: Partial<KubeObject['metadata']> = {}): StorageInstance {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'StorageInstance',
+    metadata: { name: 'crawl', namespace: 'search', uid: 'uid-1', generation: 1, resourceVersion: '1', ...metadata },
+    spec: Value.Default(StorageInstanceSpec, structuredClone(spec)) as Spec,
+  }
+}
+
+/** A cluster that does at once what it is told: enough of one to follow an instance from step to step. */
+export class World {
+  instance: StorageInstance
+  now = START
+  children: KubeObject[] = []
+  jobs: Job[] = []
+  pods: Pod[] = []
+  external: { service: SecretState; owner: SecretState } | undefined
+  release = { serviceImage: 'sonoma-storage:1', postgresImage: 'sonoma-storage-postgres:1', operatorNamespace: 'op' }
+  schemaReading: Observed['schemaReading']
+  /** Every Job that was ever made. */
+  readonly made: string[] = []
+  #uid = 100
+
+  constructor(instance = instanceOf()) {
+    this.instance = instance
+  }
+
+  observed(): Observed {
+    const own = this.children.find(({ kind, metadata }) => kind === 'Secret' && metadata.name === 'crawl-db')
+    const managed: SecretState = own ? { state: 'usable', version: `v-${own.metadata.uid}` } : { state: 'missing' }
+    const { service, owner } = this.external ?? { service: managed, owner: managed }
+    const { now, instance, release, children, jobs, pods, schemaReading } = this
+    return { now, instance, release, children, jobs, pods, schemaReading, serviceSecret: service, ownerSecret: owner }
+  }
+
+  /** One reconcile as reconcile.ts does it; answers the actions. */
+  step(): Action[] {
+    const planned = plan(this.observed())
+    this.#record(planned)
+    const next = plan(this.observed())
+    const actions = stepsOf(next).flatMap((step) => step.actions ?? [])
+    for (const action of actions) this.#carryOut(action)
+    this.#record(next)
+    return actions
+  }
+
+  /** Reconciles, letting `between` happen each time, until nothing is done any more. */
+  settle(between: () => void = () => this.flourish(), most = 30): void {
+    let quiet = 0
+    for (let round = 0; round < most; round += 1) {
+      const before = JSON.stringify(this.instance.status)
+      const actions = this.step()
+      between()
+      quiet = actions.length === 0 && before === JSON.stringify(this.instance.status) ? quiet + 1 : 0
+      if (quiet === 2) return
+      this.pass(1)
+    }
+    throw new Error(`The world does not settle: ${JSON.stringify(this.instance.status?.conditions)}`)
+  }
+
+  /** Controllers of the cluster do their work: pods get ready, Jobs succeed. */
+  flourish(): void {
+    for (const child of this.children) {
+      if (child.kind === 'StatefulSet') (child as StatefulSet).status = { observedGeneration: 1, readyReplicas: 1 }
+      if (child.kind === 'Deployment') this.#serve(child as Deployment)
+    }
+    for (const job of this.jobs)
+      this.endJob(job.metadata.name, { code: 'ok', version: '0002', wanted: '0002', pgBoss: 38 })
+  }
+
+  /** A Job ends with this report. */
+  endJob(name: string, report: { code: string; [figure: string]: unknown } | undefined, reason = ''): void {
+    const job = this.jobs.find(({ metadata }) => metadata.name === name)
+    if (job === undefined || job.status?.conditions) return
+    const type = report?.code === 'ok' ? 'Complete' : 'Failed'
+    job.status = { conditions: [{ type, status: 'True', reason, lastTransitionTime: this.now.toISOString() }] }
+    const pod = this.pods.find(({ metadata }) => metadata.ownerReferences?.[0]?.uid === job.metadata.uid)
+    if (pod === undefined) return
+    const terminated = { exitCode: type === 'Complete' ? 0 : 1, message: report && JSON.stringify(report) }
+    pod.status = {
+      phase: type === 'Complete' ? 'Succeeded' : 'Failed',
+      containerStatuses: [{ name: 'task', state: { terminated } }],
+    }
+  }
+
+  pass(seconds: number): void {
+    this.now = new Date(this.now.getTime() + seconds * 1_000)
+  }
+
+  change(spec: PartialSpec): void {
+    const generation = (this.instance.metadata.generation ?? 0) + 1
+    const merged = { ...this.instance.spec, ...spec } as PartialSpec
+    this.instance = {
+      ...this.instance,
+      metadata: { ...this.instance.metadata, generation },
+      spec: instanceOf(merged).spec,
+    }
+  }
+
+  find<T extends KubeObject>(kind: string, name: string): T | undefined {
+    return this.children.find((child) => child.kind === kind && child.metadata.name === name) as T | undefined
+  }
+
+  condition(type: string): { status: string; reason: string; message: string } | undefined {
+    return this.instance.status?.conditions?.find((condition) => condition.type === type)
+  }
+
+  #record(planned: Plan): void {
+    this.instance = { ...this.instance, status: statusOf(this.observed(), planned) }
+  }
+
+  #carryOut(action: Action): void {
+    if (action.do === 'delete') this.#remove(action.target)
+    else if (action.object.kind === 'Job') this.#makeJob(action.object)
+    else this.#apply(action.object)
+  }
+
+  #apply(object: Manifest): void {
+    const { kind, metadata } = object
+    const live = this.children.find((child) => child.kind === kind && child.metadata.name === metadata.name)
+    if (live === undefined) this.children.push(this.#born(object))
+    else Object.assign(live, merge(live, object))
+  }
+
+  #born(object: Manifest): KubeObject {
+    this.#uid += 1
+    const spec = object.kind === 'Deployment' ? { spec: { replicas: 1, ...(object.spec as object) } } : {}
+    const metadata = { ...object.metadata, uid: `uid-${this.#uid}`, generation: 1 }
+    return { ...structuredClone(object), ...structuredClone(spec), metadata } as KubeObject
+  }
+
+  #makeJob(object: Manifest): void {
+    if (this.jobs.some(({ metadata }) => metadata.name === object.metadata.name)) return
+    const job = this.#born(object)
+    this.made.push(job.metadata.name)
+    this.jobs.push(job)
+    const owner = { apiVersion: 'batch/v1', kind: 'Job', name: job.metadata.name, uid: job.metadata.uid ?? '' }
+    const metadata = { name: `${job.metadata.name}-x`, labels: job.metadata.labels, ownerReferences: [owner] }
+    this.pods.push({ apiVersion: 'v1', kind: 'Pod', metadata, status: { phase: 'Running' } })
+  }
+
+  #remove({ kind, uid }: { kind: string; uid: string }): void {
+    this.children = this.children.filter((child) => child.kind !== kind || child.metadata.uid !== uid)
+    this.jobs = this.jobs.filter((job) => kind !== 'Job' || job.metadata.uid !== uid)
+    this.pods = this.pods.filter((pod) => pod.metadata.ownerReferences?.[0]?.uid !== uid)
+  }
+
+  #serve(deployment: Deployment): void {
+    const count = deployment.spec?.replicas ?? 1
+    deployment.status = {
+      observedGeneration: 1,
+      replicas: count,
+      updatedReplicas: count,
+      readyReplicas: count,
+      availableReplicas: count,
+    }
+  }
+}
+
+/** As server-side apply does for one manager, roughly: fields over fields, lists as a whole. */
+function merge(live: unknown, wanted: unknown): unknown {
+  if (!isRecord(live) || !isRecord(wanted)) return structuredClone(wanted)
+  const changed = Object.entries(wanted).map(([key, value]) => [key, merge(live[key], value)])
+  return { ...live, ...Object.fromEntries(changed) }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
