@@ -4,7 +4,7 @@ import { ApiError, hasCode } from './kube/api-error.ts'
 import type { KubeClient } from './kube/client.ts'
 import { resourceOf } from './kube/resources.ts'
 import type { Action } from './plan/action.ts'
-import type { Refusal } from './refusal.ts'
+import type { Refusal } from './plan/refusal.ts'
 
 export type ApplyParts = { client: KubeClient; now: Date; signal: AbortSignal; onDone: (action: Action) => void }
 

@@ -2,15 +2,15 @@ import type { Condition } from './api/conditions.ts'
 import { selectorOf, selectorText } from './api/labels.ts'
 import type { StorageInstanceStatus } from './api/storage-instance.ts'
 import { databaseOf } from './api/unions.ts'
-import { mergeConditions, summarize } from './conditions.ts'
 import { endpointOf } from './desired/api-service.ts'
 import type { Observed } from './observed.ts'
 import { liveDeployment } from './plan/api.ts'
+import { mergeConditions, summarize } from './plan/conditions.ts'
 import { isDataDeleted } from './plan/managed-database.ts'
 import { type Plan, stepsOf } from './plan/plan.ts'
+import type { Refusal } from './plan/refusal.ts'
 import { rfc3339 } from './plan/runs.ts'
 import type { Finding, Step } from './plan/step.ts'
-import type { Refusal } from './refusal.ts'
 
 /**
  * The whole status, from the world, the plan, and what the API server refused of it. The same as before where nothing is new,

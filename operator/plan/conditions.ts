@@ -1,6 +1,6 @@
-import type { Condition, ConditionType } from './api/conditions.ts'
-import type { StorageInstance } from './api/storage-instance.ts'
-import type { Finding, Step } from './plan/step.ts'
+import type { Condition, ConditionType } from '../api/conditions.ts'
+import type { StorageInstance } from '../api/storage-instance.ts'
+import type { Finding, Step } from './step.ts'
 
 /** The three conditions about the whole that kstatus reads, from the steps in their order. */
 export function summarize(steps: readonly Step[]): Finding[] {
