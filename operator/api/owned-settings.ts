@@ -15,6 +15,9 @@ export const OWNED_PARAMETERS = [
   'hba_file',
   'hot_standby',
   'ident_file',
+  'include',
+  'include_dir',
+  'include_if_exists',
   'listen_addresses',
   'log_destination',
   'logging_collector',
@@ -25,16 +28,19 @@ export const OWNED_PARAMETERS = [
   'port',
   'primary_conninfo',
   'primary_slot_name',
-  'recovery_target_timeline',
+  'restart_after_crash',
   'restore_command',
   'ssl',
-  'ssl_ca_file',
-  'ssl_cert_file',
-  'ssl_key_file',
+  'summarize_wal',
   'unix_socket_directories',
+  'unix_socket_group',
   'unix_socket_permissions',
   'wal_level',
+  'wal_log_hints',
 ] as const
+
+/** The same for every setting that begins so. */
+export const OWNED_PARAMETER_PREFIXES = ['ignore_', 'recovery_', 'ssl_', 'zero_damaged'] as const
 
 /** Environment variables of the service that the operator sets from the spec; `api.podTemplate.env` may not name them. */
 export const OWNED_ENVIRONMENT = [

@@ -23,6 +23,5 @@ export function nameRule(maxLength: number): Rule {
   return {
     rule: `self.metadata.name.size() <= ${maxLength} && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')`,
     message: `metadata.name must begin with a letter, hold only a-z, 0-9 and -, not end with -, and have at most ${maxLength} characters, because the names of children add to it`,
-    fieldPath: '.metadata.name',
   }
 }

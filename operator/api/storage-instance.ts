@@ -11,19 +11,27 @@ import { INSTANCE_NAME_LENGTH } from './names.ts'
 import type { CustomObject } from './object.ts'
 import { nameRule, type Rule, rules } from './rules.ts'
 
-/** Which size may grow only: its path in the spec, its default, and the member that it is not used with. */
-type GrowingSize = { path: string; defaultSize: string; instead: string }
+/** A size that may grow only: the member of a union that it belongs to, where it is in there, and its default. */
+type GrowingSize = { member: string; size: string; defaultSize: string; otherMember: string }
 
-/** The size may grow only; not set counts as its default, and coming from the other member of the union any size will do. */
-function growOnly({ path, defaultSize, instead }: GrowingSize): Rule {
-  const find = (from: string, what: string) => `${from}.?${what.replaceAll('.', '.?')}`
-  const size = (from: string) => `quantity(${find(from, path)}.orValue('${defaultSize}'))`
-  const unused = (from: string) => `${find(from, instead)}.hasValue()`
+/**
+ * The size may grow only; not set counts as its default, and coming from the other member of the union any size will do.
+ * Written with `has`, because the API server's estimate of the cost knows no bound for what `orValue` gives.
+ */
+function growOnly({ member, size, defaultSize, otherMember }: GrowingSize): Rule {
+  const bytes = (from: string) => `quantity(${hasPath(from, member)} ? ${from}.${member}.${size} : '${defaultSize}')`
+  const elsewhere = (from: string) => `(${hasPath(from, otherMember)})`
   return {
-    rule: `${unused('self')} || ${unused('oldSelf')} || ${size('self')}.compareTo(${size('oldSelf')}) >= 0`,
+    rule: `${elsewhere('self')} || ${elsewhere('oldSelf')} || ${bytes('self')}.compareTo(${bytes('oldSelf')}) >= 0`,
     message: `the volume cannot shrink; take at least the size that it has (${defaultSize} where none was set)`,
-    fieldPath: `.${path}`,
+    fieldPath: `.${member}.${size}`,
   }
+}
+
+/** Whether every field on a path is there. */
+function hasPath(from: string, path: string): string {
+  const names = path.split('.')
+  return names.map((_, index) => `has(${[from, ...names.slice(0, index + 1)].join('.')})`).join(' && ')
 }
 
 const MANAGED_TO_EXTERNAL: Rule = {
@@ -57,14 +65,16 @@ export const StorageInstanceSpec = Type.Object(
     description: 'What is wanted; {} is a useful instance.',
     ...rules(
       growOnly({
-        path: 'database.managed.storage.size',
+        member: 'database.managed',
+        size: 'storage.size',
         defaultSize: DEFAULT_DATABASE_SIZE,
-        instead: 'database.external',
+        otherMember: 'database.external',
       }),
       growOnly({
-        path: 'backup.destination.persistentVolumeClaim.size',
+        member: 'backup.destination.persistentVolumeClaim',
+        size: 'size',
         defaultSize: DEFAULT_BACKUP_SIZE,
-        instead: 'backup.destination.s3',
+        otherMember: 'backup.destination.s3',
       }),
     ),
   },

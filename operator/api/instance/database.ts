@@ -1,16 +1,30 @@
 import Type, { type Static } from 'typebox'
 import { group, objectName, resources, secretKeyRef, stringMap, volumeSize } from '../fields.ts'
-import { OWNED_PARAMETERS } from '../owned-settings.ts'
+import { OWNED_PARAMETER_PREFIXES, OWNED_PARAMETERS } from '../owned-settings.ts'
 import { atMostOne, type Rule, rules } from '../rules.ts'
 
 /** Size of a managed database's volume where the spec does not say. */
 export const DEFAULT_DATABASE_SIZE = '10Gi'
 
-const owned = `[${OWNED_PARAMETERS.map((name) => `'${name}'`).join(', ')}]`
-const PARAMETERS_RULE: Rule = {
-  rule: `self.all(name, !(name in ${owned}))`,
-  message: 'parameters names a setting that the operator owns; remove it (docs/storageinstance.md lists them)',
-}
+const names = `[${OWNED_PARAMETERS.map((name) => `'${name}'`).join(', ')}]`
+const beginnings = `^(${OWNED_PARAMETER_PREFIXES.join('|')})`
+
+// PostgreSQL does not tell upper from lower case.
+const PARAMETER_RULES: Rule[] = [
+  {
+    rule: `self.all(name, !(name.lowerAscii() in ${names}) && !name.lowerAscii().matches('${beginnings}'))`,
+    message: 'parameters names a setting that the operator owns; remove it (docs/storageinstance.md lists them)',
+  },
+  {
+    rule: "self.all(name, name.matches('^[a-zA-Z_][a-zA-Z0-9_]*([.][a-zA-Z_][a-zA-Z0-9_]*)?$'))",
+    message:
+      'parameters has a key that is not the name of a PostgreSQL setting, such as work_mem or auto_explain.log_timing',
+  },
+  {
+    rule: "self.all(name, !self[name].matches('[\\r\\n]'))",
+    message: 'the value of a parameter must be one line',
+  },
+]
 
 const Storage = group(
   {
@@ -38,7 +52,7 @@ export const ManagedDatabase = Type.Object(
       default: {},
       description:
         'PostgreSQL settings by name, as text: {work_mem: "16MB"}. What the operator owns is refused by name.',
-      ...rules(PARAMETERS_RULE),
+      ...rules(...PARAMETER_RULES),
     }),
   },
   {

@@ -58,6 +58,9 @@ const Allowed = Type.Object(
   { description: 'One service account that may call.' },
 )
 
+// The API server checks the default of the group, {}, before it fills what is below.
+const MODE = "self.?mode.orValue('Kubernetes')"
+
 const Auth = group(
   {
     mode: Type.Enum(['Kubernetes', 'Token', 'None'], {
@@ -78,12 +81,12 @@ const Auth = group(
   'Who may call the service.',
   rules(
     {
-      rule: "has(self.tokensSecretRef) == (self.mode == 'Token')",
+      rule: `has(self.tokensSecretRef) == (${MODE} == 'Token')`,
       message: 'tokensSecretRef belongs to mode Token: set it with that mode, and only with it',
       fieldPath: '.tokensSecretRef',
     },
     {
-      rule: "self.mode == 'Kubernetes' || self.allow.size() == 0",
+      rule: `${MODE} == 'Kubernetes' || !has(self.allow) || self.allow.size() == 0`,
       message: 'allow works with mode Kubernetes only; remove it or change the mode',
       fieldPath: '.allow',
     },
