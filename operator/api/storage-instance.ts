@@ -62,6 +62,8 @@ export const StorageInstanceSpec = Type.Object(
     }),
   },
   {
+    // An applier that takes its last field away leaves no spec at all, and would be refused without this.
+    default: {},
     description: 'What is wanted; {} is a useful instance.',
     ...rules(
       growOnly({
