@@ -1,46 +1,68 @@
+/** The command: reads the command line, runs one command and answers for people or as JSON. */
+import { migrateDown } from './down.ts'
+import { EXIT_CODES, exitCodeOf, toMigrationError } from './errors.ts'
+import { type Asked, HELP, readAsked } from './options.ts'
+import { readPlan } from './plan.ts'
 import { migrate } from './run.ts'
 import { readStatus } from './status.ts'
+import { downText, planText, statusText, upText, verifyText } from './texts.ts'
+import { verifySchema } from './verify.ts'
 
-const HELP = `Usage: npm run migrate -- <command> [--json]
-
-  up       bring the database to this release's schema (the default)
-  status   list each migration and whether it is applied
-
-The database is the one of DATABASE_URL; the role must own the schema.
-Exit codes: 0 done, 1 failed, 2 wrong usage.`
+type Answer = { value: object; text: string; exitCode?: number }
 
 process.exitCode = await main(process.argv.slice(2))
 
 async function main(args: string[]): Promise<number> {
-  const json = args.includes('--json')
-  const [command = 'up', ...rest] = args.filter((arg) => arg !== '--json')
-  if (args.includes('--help')) return print(HELP, 0)
-  if (rest.length > 0 || !['up', 'status'].includes(command)) return fail(`Unknown command.\n\n${HELP}`, 2)
-  const databaseUrl = process.env.DATABASE_URL
-  if (!databaseUrl) return fail('DATABASE_URL is not set; give the URL of the database to migrate.', 2)
+  const isJson = args.includes('--json')
   try {
-    return print(await run(command, databaseUrl, json), 0)
+    const asked = readAsked(args, process.env)
+    if (!asked) return print(HELP, EXIT_CODES.done)
+    const { value, text, exitCode = EXIT_CODES.done } = await answer(asked)
+    return print(isJson ? JSON.stringify(value) : text, exitCode)
   } catch (error) {
-    return fail(`migration failed: ${error instanceof Error ? error.message : error}`, 1)
+    const known = toMigrationError(error)
+    if (isJson) print(JSON.stringify({ code: known.code, error: known.message }), 0)
+    else process.stderr.write(`${known.message}\n`)
+    return exitCodeOf(known)
   }
 }
 
-async function run(command: string, databaseUrl: string, json: boolean): Promise<string> {
-  if (command === 'up') {
-    const result = await migrate({ databaseUrl, log: json ? undefined : (line) => process.stdout.write(`${line}\n`) })
-    return json ? JSON.stringify(result) : `schema is at version ${result.version}`
+async function answer(asked: Asked): Promise<Answer> {
+  const { databaseUrl } = asked.run
+  switch (asked.command) {
+    case 'status': {
+      const value = await readStatus(databaseUrl)
+      return { value, text: statusText(value) }
+    }
+    case 'plan': {
+      const value = await readPlan({ databaseUrl, approveContract: asked.approveContract })
+      return { value, text: planText(value) }
+    }
+    case 'verify': {
+      const value = await verifySchema(databaseUrl)
+      const isFine = value.state === 'ok' && value.pgBoss === 'ok'
+      return { value, text: verifyText(value), exitCode: isFine ? EXIT_CODES.done : EXIT_CODES.drift }
+    }
+    default:
+      return change(asked)
   }
-  const status = await readStatus(databaseUrl)
-  if (json) return JSON.stringify(status)
-  return status.map((row) => `${row.version}  ${row.state.padEnd(8)}  ${row.name}`).join('\n')
+}
+
+async function change(asked: Asked): Promise<Answer> {
+  const stop = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort())
+  const output = asked.json ? process.stderr : process.stdout
+  const run = { ...asked.run, signal: stop.signal, log: (line: string) => void output.write(`${line}\n`) }
+  if (asked.command === 'down') {
+    const value = await migrateDown({ ...run, to: asked.to ?? '' })
+    return { value, text: downText(value) }
+  }
+  const { approveContract, restorePoint, queues } = asked
+  const value = await migrate({ ...run, approveContract, restorePoint, queues })
+  return { value, text: upText(value) }
 }
 
 function print(text: string, code: number): number {
   process.stdout.write(`${text}\n`)
-  return code
-}
-
-function fail(text: string, code: number): number {
-  process.stderr.write(`${text}\n`)
   return code
 }

@@ -59,11 +59,17 @@ async function readPartitions(client: pg.ClientBase): Promise<MigrationPartition
 
 /** pg-boss's own look at its tables; throws `pg_boss` with what differs. Indexes of ours on its tables are no difference. */
 export async function checkPgBoss(session: WorkSession): Promise<void> {
-  const db = { executeSql: (text: string, values?: unknown[]) => session.client.query(text, values) }
+  const found = await checkPgBossWith(session.client)
+  if (found === undefined) return
+  throw new MigrationError('pg_boss', `The tables are not as pg-boss ${bossPackage.version} needs them: ${found}`)
+}
+
+/** The same as an answer: what differs, or undefined. */
+export async function checkPgBossWith(client: pg.Client): Promise<string | undefined> {
+  const db = { executeSql: (text: string, values?: unknown[]) => client.query(text, values) }
   const boss = new PgBoss({ db, schema: 'pgboss', migrate: false, supervise: false, schedule: false })
   const { ok, extraIndexes: _ours, building: _building, ...report } = await boss.detectSchemaDrift()
-  if (ok) return
+  if (ok) return undefined
   const found = Object.entries(report).filter(([, value]) => (Array.isArray(value) ? value.length > 0 : value !== null))
-  const what = JSON.stringify(Object.fromEntries(found)).slice(0, 1_500)
-  throw new MigrationError('pg_boss', `The tables are not as pg-boss ${bossPackage.version} needs them: ${what}`)
+  return JSON.stringify(Object.fromEntries(found)).slice(0, 1_500)
 }
