@@ -5,6 +5,7 @@ import { keyOf } from './kube/object.ts'
 import * as resources from './kube/resources.ts'
 import { type CacheName, type Caches, INSTANCE_INDEX } from './parts.ts'
 import type { BackgroundService } from './runtime/background-service.ts'
+import { Gate } from './runtime/gate.ts'
 
 type Watched = Pick<InformerOptions<KubeObject>, 'resource' | 'metadataOnly' | 'keep'>
 
@@ -26,7 +27,12 @@ const WATCHED: Record<CacheName, Watched> = {
   statefulSets: { resource: resources.STATEFUL_SETS },
 }
 
-export type WatchesOptions = Omit<InformerOptions<KubeObject>, 'resource' | 'indexers' | 'labelSelector' | 'keep'> & {
+const LISTS_AT_A_TIME = 2
+
+export type WatchesOptions = Omit<
+  InformerOptions<KubeObject>,
+  'resource' | 'indexers' | 'labelSelector' | 'keep' | 'gate'
+> & {
   /** An instance, or one of its children, has changed: its key has work to do. */
   onInstance: (key: string) => void
 }
@@ -39,8 +45,9 @@ export class Watches implements BackgroundService {
 
   constructor({ onInstance, ...options }: WatchesOptions) {
     const caches: Partial<Caches> = {}
+    const gate = new Gate(LISTS_AT_A_TIME)
     this.#informers = Object.entries(WATCHED).map(([name, watched]) => {
-      const informer = informerOf(name as CacheName, { ...options, ...watched }, onInstance)
+      const informer = informerOf(name as CacheName, { ...options, ...watched, gate }, onInstance)
       caches[name as CacheName] = informer.cache
       return informer
     })

@@ -2,6 +2,7 @@ import type { KubeObject } from '../api/object.ts'
 import { type BackOffLimits, backOffMs } from '../runtime/back-off.ts'
 import type { BackgroundService } from '../runtime/background-service.ts'
 import { type Clock, pause } from '../runtime/clock.ts'
+import { Gate } from '../runtime/gate.ts'
 import { ApiError } from './api-error.ts'
 import type { Cache } from './cache.ts'
 import type { KubeClient, ListOptions } from './client.ts'
@@ -29,6 +30,8 @@ export type ReflectorOptions<T extends KubeObject> = {
   /** What of an object is kept; `managedFields` are gone before. */
   keep?: (object: T) => T
   timing?: Partial<ReflectorTiming>
+  /** Shared by reflectors that must not list all at once: what is on its way is the larger part of the memory then. */
+  gate?: Gate
   onListed?: (resource: string) => void
   onRoundEnd?: (end: RoundEnd) => void
 }
@@ -43,7 +46,7 @@ export type ReflectorTiming = {
 }
 
 const TIMING: ReflectorTiming = {
-  pageSize: 500,
+  pageSize: 250,
   watchSeconds: 300,
   silenceMs: 150_000,
   backOff: { baseMs: 500, maxMs: 10_000, jitter: 0.5 },
@@ -61,6 +64,7 @@ export class Reflector<T extends KubeObject> implements BackgroundService {
   readonly name: string
   readonly #options: ReflectorOptions<T>
   readonly #timing: ReflectorTiming
+  readonly #gate: Gate
   readonly #abort = new AbortController()
   /** Where the next watch begins; undefined: with a new list. */
   #version: string | undefined
@@ -71,6 +75,7 @@ export class Reflector<T extends KubeObject> implements BackgroundService {
     this.name = `reflector of ${options.resource.plural}${options.scope && ` in ${options.scope}`}`
     this.#options = options
     this.#timing = { ...TIMING, ...options.timing }
+    this.#gate = options.gate ?? new Gate(1)
   }
 
   start(): void {
@@ -125,7 +130,7 @@ export class Reflector<T extends KubeObject> implements BackgroundService {
   async #list(): Promise<void> {
     const { cache, scope, resource, onListed } = this.#options
     this.#futileRounds += 1
-    const { items, resourceVersion } = await this.#listAll()
+    const { items, resourceVersion } = await this.#gate.pass(() => this.#listAll())
     cache.replace(scope, items)
     this.#version = resourceVersion
     // Not back to 0: a list that works before a watch that never does must not become a loop without a pause.
