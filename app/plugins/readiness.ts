@@ -14,7 +14,11 @@ export type HealthReport = {
     serverVersion?: string
     connections: { active: number; idle: number; waiting: number; max: number }
   }
-  queue: { status: 'ok' | 'starting' | 'unavailable'; schemaVersion: number | null; requiredSchemaVersion: number }
+  queue: {
+    status: 'ok' | 'unknown' | 'starting' | 'unavailable'
+    schemaVersion: number | null
+    requiredSchemaVersion: number
+  }
   schema: {
     status: 'ok' | 'unknown' | 'missing' | 'behind'
     version: string | null
@@ -78,7 +82,7 @@ export class Readiness {
     const database = { ...this.#databaseState(found), connections }
     const schema = { ...schemaState(found), ...this.#sources.schemaDrift() }
     const queue = queueState(found, queuesRunning())
-    const ok = database.status === 'ok' && queue.status === 'ok' && ['ok', 'unknown'].includes(schema.status)
+    const ok = database.status === 'ok' && [queue, schema].every(({ status }) => ['ok', 'unknown'].includes(status))
     const uptimeSeconds = Math.floor(process.uptime())
     return { status: ok ? 'ok' : 'unavailable', version: VERSION, database, queue, schema, uptimeSeconds }
   }
@@ -125,7 +129,9 @@ function schemaState(found: DatabaseHealth): Omit<HealthReport['schema'], keyof 
 function queueState(found: DatabaseHealth, isRunning: boolean): HealthReport['queue'] {
   const requiredSchemaVersion = REQUIRED_QUEUE_SCHEMA
   const schemaVersion = found.reachable ? found.queueSchema : null
-  const isCurrent = !found.reachable || (schemaVersion !== null && schemaVersion >= requiredSchemaVersion)
-  if (!isCurrent) return { status: 'unavailable', schemaVersion, requiredSchemaVersion }
-  return { status: isRunning ? 'ok' : 'starting', schemaVersion, requiredSchemaVersion }
+  if (found.reachable && (schemaVersion === null || schemaVersion < requiredSchemaVersion)) {
+    return { status: 'unavailable', schemaVersion, requiredSchemaVersion }
+  }
+  const known = found.reachable ? 'ok' : 'unknown'
+  return { status: isRunning ? known : 'starting', schemaVersion, requiredSchemaVersion }
 }

@@ -19,7 +19,7 @@ const Health = Type.Object({
     }),
   }),
   queue: Type.Object({
-    status: Type.Enum(['ok', 'starting', 'unavailable']),
+    status: Type.Enum(['ok', 'unknown', 'starting', 'unavailable']),
     schemaVersion: Type.Union([Type.Integer(), Type.Null()]),
     requiredSchemaVersion: Type.Integer(),
   }),

@@ -91,7 +91,12 @@ describe('without its database', () => {
     expect((await get(`${service.url}/livez`)).status).toBe(200)
     expect(await get(`${service.url}/health`)).toMatchObject({
       status: 503,
-      body: { status: 'unavailable', database: { status: 'unreachable' }, schema: { status: 'unknown' } },
+      body: {
+        status: 'unavailable',
+        database: { status: 'unreachable' },
+        queue: { status: expect.stringMatching(/^(unknown|starting)$/) },
+        schema: { status: 'unknown' },
+      },
     })
     for (const _ of [1, 2]) {
       await proxy.open()
