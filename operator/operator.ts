@@ -139,7 +139,7 @@ export class Operator {
         log.fatal({ reason: 'LeaseLost' }, `the lease is lost: ${why}`)
         onLeaseLost()
       },
-      onError: (error) => log.warn({ error, reason: 'LeaseError' }, 'the lease could not be read or renewed'),
+      onError: (error) => log.warn({ error, reason: 'LeaseNotRenewed' }, 'the lease could not be read or renewed'),
     })
   }
 

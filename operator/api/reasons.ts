@@ -81,5 +81,11 @@ export const REASONS = {
   MaintenanceBlocked: 'Something holds maintenance back; the message names it.',
   MaintenanceFailed: 'Maintenance failed.',
   MaintenanceSuspended: 'Maintenance is suspended.',
+  // the operator itself
+  Elected: 'This replica leads.',
+  LeaseLost: 'The lease ran out or was taken; this replica ends.',
+  LeaseNotRenewed: 'The lease could not be read or renewed; it is tried again.',
+  WatchEnded: 'A watch has ended and is taken up again.',
+  EventNotWritten: 'An event could not be written and is lost.',
 } as const
 export type Reason = keyof typeof REASONS
