@@ -22,7 +22,7 @@ test('killed in the middle (crawler, service, PostgreSQL), a crawl comes to the 
   const service = await startService({ databaseUrl: own.url })
   const start = () => new CrawlerProcess([site.url(START), '--service', service.url, ...limits()])
   const leased = new Set<string>()
-  const after = (share: number) => eventually(() => site.visits.length > expected.size * share, { timeoutMs: 120_000 })
+  const after = (share: number) => eventually(() => site.visits.length > expected.size * share, { timeoutMs: 240_000 })
 
   const first = start()
   await after(0.2)

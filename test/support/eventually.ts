@@ -3,11 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 const INTERVAL_MS = 20
 
 /**
- * Repeats `check` until it neither throws nor answers false, and gives its answer. After `timeoutMs` (10 s) it fails with
+ * Repeats `check` until it neither throws nor answers false, and gives its answer. After `timeoutMs` (30 s) it fails with
  * the last error.
  */
 export async function eventually<T>(check: () => T | Promise<T>, options: { timeoutMs?: number } = {}): Promise<T> {
-  const timeoutMs = options.timeoutMs ?? 10_000
+  const timeoutMs = options.timeoutMs ?? 30_000
   const deadline = performance.now() + timeoutMs
   for (;;) {
     try {
