@@ -14,7 +14,8 @@ function rule(apiGroup: string, resources: string[], verbs: string[]): PolicyRul
 
 /** What the operator may do wherever there are instances. It can neither grant rights nor run commands in pods. */
 export const INSTANCE_RULES: PolicyRule[] = [
-  rule(GROUP, ['storageinstances', 'storagebackups', 'storagerestores'], [...READ, 'patch']),
+  // Read only: nothing but people and their tools writes a spec.
+  rule(GROUP, ['storageinstances', 'storagebackups', 'storagerestores'], READ),
   rule(
     GROUP,
     ['storageinstances/status', 'storagebackups/status', 'storagerestores/status'],

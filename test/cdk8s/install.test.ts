@@ -6,14 +6,16 @@ import { parseAllDocuments } from 'yaml'
 import { manifestsApp } from '../../cdk8s/app.ts'
 import { INSTANCE_RULES, OWN_NAMESPACE_RULES, type PolicyRule } from '../../cdk8s/constructs/permissions.ts'
 import { type InstallOptions, readCommand } from '../../cdk8s/options.ts'
-import { labelsOf } from '../../operator/api/labels.ts'
+import { GROUP, labelsOf } from '../../operator/api/labels.ts'
 import type { KubeObject } from '../../operator/api/object.ts'
+import { VARIABLES } from '../../operator/config-variables.ts'
 import { EVENTS, LEASES, PODS, RESOURCES } from '../../operator/kube/resources.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'manifests-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
 type Object = KubeObject & { spec?: Record<string, unknown>; rules?: PolicyRule[] }
+type Deployment = { spec: { replicas: number; template: { spec: { containers: { env: { name: string }[] }[] } } } }
 
 function synthesize(name: string, options: Partial<InstallOptions> = {}): Record<string, Object[]> {
   const out = join(folder, name)
@@ -65,8 +67,12 @@ describe('install.yaml', () => {
     expect(text).not.toMatch(/:latest/)
   })
 
-  test('runs two replicas', () => {
-    expect(ofKind(installed, 'Deployment')[0]?.spec).toMatchObject({ replicas: 2 })
+  test('runs two replicas, set by variables that the operator knows', () => {
+    const [deployment] = ofKind(installed, 'Deployment') as unknown as Deployment[]
+    expect(deployment?.spec.replicas).toBe(2)
+    const names = deployment?.spec.template.spec.containers[0]?.env.map(({ name }) => name) ?? []
+    expect(names).toEqual(['POD_NAME', 'POD_NAMESPACE', 'SERVICE_IMAGE', 'POSTGRES_IMAGE'])
+    expect([...names, 'WATCH_NAMESPACES'].filter((name) => !(name in VARIABLES))).toEqual([])
   })
 })
 
@@ -80,7 +86,8 @@ describe('the rights of the operator', () => {
   test('cover every kind that it deals with', () => {
     for (const { apiVersion, plural } of RESOURCES) {
       const group = apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : ''
-      const needed = [EVENTS, LEASES, PODS].some((other) => other.plural === plural) ? [] : ['list', 'watch', 'patch']
+      const readOnly = group === GROUP || [EVENTS, LEASES, PODS].some((other) => other.plural === plural)
+      const needed = readOnly ? [] : ['list', 'watch', 'create', 'patch', 'delete']
       expect(verbsOn(group, plural), plural).toEqual(expect.arrayContaining(needed))
       expect(verbsOn(group, plural).length, plural).toBeGreaterThan(0)
     }
@@ -92,6 +99,11 @@ describe('the rights of the operator', () => {
     const dangerous =
       /^(escalate|bind|impersonate|deletecollection|pods\/(exec|attach|portforward)|roles|rolebindings|nodes)$/
     expect(named.filter((name) => dangerous.test(name))).toEqual([])
+  })
+
+  test('let nobody but people write a spec', () => {
+    expect(verbsOn(GROUP, 'storageinstances').toSorted()).toEqual(['get', 'list', 'watch'])
+    expect(verbsOn(GROUP, 'storageinstances/status')).toContain('patch')
   })
 
   test('are Roles alone where namespaces are named', () => {

@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { helpText, readCommand } from '../../cdk8s/options.ts'
+import { VARIABLES } from '../../operator/config-variables.ts'
 
 describe('the options of the manifests', () => {
-  test('have defaults without a registry', () => {
+  test('have the defaults of the operator, without a registry', () => {
     const { install, out, help } = readCommand([], {})
     expect({ out, help }).toEqual({ out: 'dist', help: false })
     expect(install).toMatchObject({ namespace: 'sonoma-storage', watchNamespaces: [], pullPolicy: 'IfNotPresent' })
-    expect(install.image).toBe(`sonoma-storage:${install.version}`)
-    expect(install.postgresImage).toBe(`sonoma-storage-postgres:${install.version}`)
+    expect(install.image).toBe(VARIABLES.SERVICE_IMAGE.default)
+    expect(install.postgresImage).toBe(VARIABLES.POSTGRES_IMAGE.default)
   })
 
   test('come from arguments before the environment', () => {

@@ -19,14 +19,20 @@ type Series = { metric: Record<string, string>; value: [number, string] }
 export async function ensurePrometheus(): Promise<void> {
   if (await isReady()) return
   await provideParts(PROMETHEUS_PARTS)
+  const sources = await ensureMonitoringKinds()
+  await applyFile(join(sources, 'example/rbac/prometheus-operator/prometheus-operator-cluster-role.yaml'))
+  await applyFile('monitoring.yaml')
+  await eventually(isReady, { timeoutMs: TIMEOUT_MS })
+}
+
+/** Installs the custom resource definitions of Prometheus Operator alone; answers the folder of its sources. */
+export async function ensureMonitoringKinds(): Promise<string> {
   const sources = await moduleFolder('prometheus-operator', MODULE)
   await applyFile(join(sources, 'example', 'prometheus-operator-crd'))
   // The operator ends where a kind is missing, and an object of a kind that is not there yet is refused.
   const kinds = KINDS.map((kind) => `customresourcedefinition/${kind}.monitoring.coreos.com`)
   await kubectl(['wait', '--for=condition=Established', ...kinds, '--timeout=60s'])
-  await applyFile(join(sources, 'example/rbac/prometheus-operator/prometheus-operator-cluster-role.yaml'))
-  await applyFile('monitoring.yaml')
-  await eventually(isReady, { timeoutMs: TIMEOUT_MS })
+  return sources
 }
 
 /** What a PromQL query answers now. */
