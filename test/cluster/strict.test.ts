@@ -54,8 +54,8 @@ describe.runIf(foreignKubeconfig() === undefined)('a cluster of our own', () => 
     await expect(onNode(NODE_NAME, `${asNode} get secrets -n kube-system`)).rejects.toThrow(/Forbidden|forbidden/)
   })
 
-  test('answers nobody without a credential', async () => {
-    const asNobody = `/mnt/bin/kubectl --kubeconfig /dev/null --insecure-skip-tls-verify -s https://127.0.0.1:${API_PORT}`
+  test('answers nobody whom it does not know', async () => {
+    const asNobody = `/mnt/bin/kubectl --kubeconfig /dev/null --token nobody --insecure-skip-tls-verify -s https://127.0.0.1:${API_PORT}`
     await expect(onNode(NODE_NAME, `${asNobody} get --raw /version </dev/null`)).rejects.toThrow(/Unauthorized/)
   })
 })

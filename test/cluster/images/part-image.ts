@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
-import { basename, dirname } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { run } from '../../image/command.ts'
+import { CACHE } from '../place.ts'
 import type { BuiltImage } from './layout.ts'
 import { isMadeFrom, noteSource } from './source.ts'
 
@@ -15,8 +17,10 @@ export async function makePartImage(name: string, binary: string): Promise<Built
     .digest('hex')
     .slice(0, 16)
   if (!(await isMadeFrom(image, source))) {
-    const how = ['--isolation', 'chroot', '--network', 'host', '-t', image, '-f', '-']
-    await run('buildah', ['bud', '-q', ...how, dirname(binary)], { input: lines.join('\n') })
+    const file = join(CACHE, 'unfinished', `${name}.containerfile`)
+    await writeFile(file, lines.join('\n'))
+    const how = ['--isolation', 'chroot', '--network', 'host', '-t', image, '-f', file]
+    await run('buildah', ['bud', '-q', ...how, dirname(binary)])
     await noteSource(image, source)
   }
   return { built: image, image }
