@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { hostname, userInfo } from 'node:os'
+import { currentActor } from './actor.ts'
 import { applyMigration } from './apply.ts'
 import type { DeclaredQueue } from './declared-queues.ts'
 import { sqlState, toMigrationError } from './errors.ts'
@@ -69,7 +69,7 @@ class MigrationRun {
     this.#session = session
     this.#options = options
     this.#query = async <R>(text: string) => (await session.client.query(text)).rows as R[]
-    this.#actor = options.actor ?? `${userInfo().username}@${hostname()}`
+    this.#actor = options.actor ?? currentActor()
   }
 
   async run(): Promise<MigrateResult> {
