@@ -1,4 +1,5 @@
-import { type Node, parse } from 'libpg-query'
+import { setFlagsFromString } from 'node:v8'
+import type { Node } from 'libpg-query'
 import { MigrationError } from './errors.ts'
 
 /** One statement of a file: its text without the comments before it, the line it begins on, and what PostgreSQL's parser made of it. */
@@ -20,12 +21,22 @@ export async function splitStatements(sql: string, label: string): Promise<State
   })
 }
 
+const NO_OPTIMIZING = ['--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering']
+
 // White space and comments before the first word of a statement.
 const LEADING = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/
 
+/** The parser is one huge function of WebAssembly: V8 takes 550 MB to optimize it, and a Job has less. */
+async function loadParser(): Promise<(sql: string) => Promise<unknown>> {
+  for (const flag of NO_OPTIMIZING) setFlagsFromString(flag)
+  return (await import('libpg-query')).parse
+}
+
 async function parseSql(sql: string, label: string): Promise<Parsed> {
   try {
-    return (await parse(sql)) as Parsed
+    return (await (
+      await loadParser()
+    )(sql)) as Parsed
   } catch (error) {
     const { sqlDetails } = error as { sqlDetails?: { cursorPosition?: number } }
     const position = sqlDetails?.cursorPosition ?? 0
