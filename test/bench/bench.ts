@@ -114,11 +114,12 @@ export class Bench {
   #serviceProgram(): string {
     if (this.options.sources) return join(ROOT, 'app', 'main.ts')
     const folder = join(this.postgres.folder, 'service')
-    const program = join(folder, 'app', 'main.js')
+    const program = join(folder, 'main.js')
     if (existsSync(program)) return program
-    const args = ['run', '--silent', 'bundle', '--', `--outdir=${folder}`, '--log-level=warning']
-    execFileSync('npm', args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] })
-    cpSync(DOCS_PAGE, join(folder, 'app', 'swagger-ui'), { recursive: true })
+    execFileSync('npm', ['run', '--silent', 'bundle'], { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] })
+    // A copy, so that a later bundle changes nothing under a running bench.
+    cpSync(join(ROOT, 'dist', 'app'), folder, { recursive: true })
+    cpSync(DOCS_PAGE, join(folder, 'swagger-ui'), { recursive: true })
     return program
   }
 

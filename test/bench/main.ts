@@ -83,5 +83,8 @@ function readRequest(): { line: CommandLine; subjects: Case[] } | undefined {
   }
 }
 
+// PostgreSQL is told to end when this process exits, which a signal alone would not let it see.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
 const request = readRequest()
 process.exitCode = request ? await bench(request.line, request.subjects) : 2

@@ -15,16 +15,20 @@ const MAX_IN_FLIGHT = 2
 const MAX_WEIGHT = 500
 const ALONE_FROM = 50
 
-/** A coalescer whose batches are statements: an error that a value may have caused makes each request run alone. */
+/**
+ * A coalescer whose batches are statements: an error that a value may have caused makes each request run alone. A request
+ * of `aloneFrom` items or more does not wait for others.
+ */
 export function statementCoalescer<Request, Answer>(
   run: (requests: Request[]) => Promise<Answer[]>,
   weigh: (request: Request) => number,
+  aloneFrom = ALONE_FROM,
 ): Coalescer<Request, Answer> {
   return new Coalescer({
     run,
     weigh,
     maxWeight: MAX_WEIGHT,
-    aloneFrom: ALONE_FROM,
+    aloneFrom,
     maxInFlight: MAX_IN_FLIGHT,
     isOwnFault: isDataError,
   })
