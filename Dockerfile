@@ -54,5 +54,6 @@ WORKDIR /srv
 USER 65532:65532
 EXPOSE 8003 9095
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["/usr/local/bin/node", "--enable-source-maps"]
+# Left to itself, V8 gives young objects over 100 MiB during an import; with this it is as fast.
+ENTRYPOINT ["/usr/local/bin/node", "--enable-source-maps", "--max-semi-space-size=8"]
 CMD ["/srv/app/main.js"]

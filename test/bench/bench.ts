@@ -9,6 +9,8 @@ import type { BenchPostgres, Side } from './postgres.ts'
 const ROOT = join(import.meta.dirname, '..', '..')
 const BASELINE_SERVER = join(import.meta.dirname, 'baseline', 'server.ts')
 const BASELINE_BULK = join(import.meta.dirname, 'baseline', 'bulk.ts')
+// As in the image.
+const YOUNG_GENERATION = '--max-semi-space-size=8'
 // The bundle finds it beside itself, as in the image.
 const DOCS_PAGE = join(ROOT, 'node_modules', '@fastify', 'swagger-ui', 'static')
 // The default of the service; the baseline gets as many.
@@ -107,7 +109,7 @@ export class Bench {
 
   async #startOurs(): Promise<void> {
     const program = this.options.noise ? BASELINE_SERVER : this.#serviceProgram()
-    this.#servers.set('ours', await this.#start('ours', [program], {}))
+    this.#servers.set('ours', await this.#start('ours', [YOUNG_GENERATION, program], {}))
   }
 
   /** The bundle, as in the image, unless told otherwise. */
