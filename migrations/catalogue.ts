@@ -54,7 +54,7 @@ const VIEWS = `SELECT 'view', name,
 
 const FUNCTIONS = `SELECT 'function', nspname || '.' || proname || '(' || pg_get_function_identity_arguments(pg_proc.oid) || ')',
     jsonb_build_object('returns', pg_get_function_result(pg_proc.oid), 'language', lanname, 'volatility', provolatile,
-      'securityDefiner', nullif(prosecdef, false), 'settings', array_to_string(proconfig, ', '), 'source', md5(prosrc))
+      'securityDefiner', nullif(prosecdef, false), 'settings', array_to_string(proconfig, ', '), 'source', md5(btrim(regexp_replace(prosrc, '\\s+', ' ', 'g'))))
   FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace JOIN pg_language ON pg_language.oid = prolang
   WHERE nspname IN ('storage', 'pgboss')`
 

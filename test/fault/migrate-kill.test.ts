@@ -1,0 +1,122 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { migrate } from '../../migrations/run.ts'
+import { withClient } from '../migrations/fixture.ts'
+import { type OwnServer, startOwnServer } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
+import { isLong, seed } from './form.ts'
+import { DOCUMENTS, FILL, migrationSet, VERSIONS } from './migration-set.ts'
+import { Random } from './random.ts'
+
+const KILLS = isLong ? 200 : 3
+const PROGRAM = join(import.meta.dirname, 'migrate-program.ts')
+
+/** What is killed, and how often of the whole: the runner, one of its server processes, or the server. */
+const TARGETS = { client: 40, backend: 40, server: 20 }
+
+type Place = { own: OwnServer; folder: string; random: Random }
+
+test(`a migration run converges after ${KILLS} kills (seed ${seed})`, async () => {
+  const own = await startOwnServer()
+  await withClient(own.url, (client) => client.query(FILL))
+  const place = { own, folder: await migrationSet(), random: new Random(seed) }
+  const wholeMs = await measure(place)
+  const counts: Record<string, number> = {}
+  for (let kill = 1; kill <= KILLS; kill += 1) {
+    const outcome = await killOnce(place, `kill_${kill}`, wholeMs)
+    counts[outcome] = (counts[outcome] ?? 0) + 1
+  }
+  console.log(`seed ${seed}, a whole run takes ${Math.round(wholeMs)} ms: ${JSON.stringify(counts)}`)
+  expect(Object.values(counts).reduce((sum, count) => sum + count, 0)).toBe(KILLS)
+}, 3_600_000)
+
+/** How long the part after the first line of the log takes when nothing is killed. */
+async function measure(place: Place): Promise<number> {
+  const databaseUrl = await clone(place.own, 'whole')
+  const child = launch(databaseUrl, place.folder)
+  await once(child.stdout as NodeJS.ReadableStream, 'data')
+  const startedAt = performance.now()
+  await ended(child)
+  await expectConverged(databaseUrl)
+  return performance.now() - startedAt
+}
+
+/** Answers what was killed, and where the run was by then. */
+async function killOnce({ own, folder, random }: Place, name: string, wholeMs: number): Promise<string> {
+  const databaseUrl = await clone(own, name)
+  const target = random.weighted(TARGETS)
+  const child = launch(databaseUrl, folder)
+  await once(child.stdout as NodeJS.ReadableStream, 'data')
+  await delay(random.next() * wholeMs)
+  const wasRunning = child.exitCode === null
+  await kill(target, { own, child, name, random })
+  await ended(child)
+  await expectNothingHalf(databaseUrl)
+  await eventually(() => migrate({ databaseUrl, folder }).then(() => true), { timeoutMs: 60_000 })
+  await expectConverged(databaseUrl)
+  await withClient(own.url, (client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`))
+  return wasRunning ? target : `${target} (after its end)`
+}
+
+type Victims = { own: OwnServer; child: ChildProcess; name: string; random: Random }
+
+async function kill(target: keyof typeof TARGETS, { own, child, name, random }: Victims): Promise<void> {
+  if (target === 'client') {
+    child.kill('SIGKILL')
+  } else if (target === 'backend') {
+    const victim = random.pick(['sonoma-storage-migrate', 'sonoma-storage-migrate-lock'])
+    const text = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name = $2'
+    await withClient(own.url, (client) => client.query(text, [name, victim]))
+  } else {
+    await own.server.kill()
+    await own.server.start()
+  }
+}
+
+async function clone(own: OwnServer, name: string): Promise<string> {
+  await withClient(own.server.url('postgres'), (client) =>
+    eventually(() => client.query(`CREATE DATABASE ${name} TEMPLATE sonoma`).then(() => true)),
+  )
+  return own.server.url(name)
+}
+
+function launch(databaseUrl: string, folder: string): ChildProcess {
+  return spawn(process.execPath, [PROGRAM, databaseUrl, folder], { stdio: ['ignore', 'pipe', 'ignore'] })
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  child.stdout?.resume()
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+}
+
+/** A file that is one transaction is there as a whole or not at all. */
+async function expectNothingHalf(databaseUrl: string): Promise<void> {
+  const { rows } = await withClient(databaseUrl, (client) =>
+    client.query(`SELECT to_regclass('storage.more') IS NOT NULL AS made,
+      EXISTS (SELECT 1 FROM storage.schema_history WHERE version = '0100') AS noted`),
+  )
+  expect(rows[0].made).toBe(rows[0].noted)
+}
+
+async function expectConverged(databaseUrl: string): Promise<void> {
+  const found = await withClient(databaseUrl, async (client) => {
+    const list = async (text: string) => (await client.query<{ name: string }>(text)).rows.map((row) => row.name)
+    return {
+      applied: await list(
+        `SELECT version AS name FROM storage.schema_history WHERE state = 'applied' ORDER BY version`,
+      ),
+      invalid: await list('SELECT indexrelid::regclass::text AS name FROM pg_index WHERE NOT indisvalid'),
+      twins: await list(`SELECT relname AS name FROM pg_class WHERE relname ~ '_cc(new|old)'`),
+      indexes:
+        await list(`SELECT indexname AS name FROM pg_indexes WHERE indexname ~ '^documents_(size|created|host_size)_idx'
+        ORDER BY indexname`),
+      notOnce: await list('SELECT id::text AS name FROM public.documents WHERE filled <> 1'),
+      documents: (await client.query('SELECT count(*)::integer AS count FROM public.documents')).rows[0].count,
+    }
+  })
+  const indexes = ['documents_host_size_idx', 'documents_size_idx']
+  expect(found).toEqual({ applied: VERSIONS, invalid: [], twins: [], indexes, notOnce: [], documents: DOCUMENTS })
+}
