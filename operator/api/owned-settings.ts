@@ -1,4 +1,4 @@
-/** PostgreSQL settings that the operator owns on a managed database; `parameters` may not name them. */
+/** PostgreSQL settings that the operator owns on a managed database, in lower case; `parameters` may not name them. */
 export const OWNED_PARAMETERS = [
   'allow_alter_system',
   'archive_cleanup_command',
@@ -39,7 +39,7 @@ export const OWNED_PARAMETERS = [
   'wal_log_hints',
 ] as const
 
-/** The same for every setting that begins so. */
+/** The same for every setting that begins so: what would lead around them, or let a server go on with damage. */
 export const OWNED_PARAMETER_PREFIXES = ['ignore_', 'recovery_', 'ssl_', 'zero_damaged'] as const
 
 /** Environment variables of the service that the operator sets from the spec; `api.podTemplate.env` may not name them. */

@@ -1,17 +1,6 @@
-import { OWNED_PARAMETERS } from '../api/owned-settings.ts'
+import { OWNED_PARAMETER_PREFIXES, OWNED_PARAMETERS } from '../api/owned-settings.ts'
 
-// Beside those that the schema refuses by name: what would lead around them, and what would let a server go on with damage.
-const OWNED = new Set<string>([
-  ...OWNED_PARAMETERS,
-  'include',
-  'include_dir',
-  'include_if_exists',
-  'restart_after_crash',
-  'summarize_wal',
-  'unix_socket_group',
-  'wal_log_hints',
-])
-const OWNED_PREFIXES = ['ssl_', 'recovery_', 'zero_damaged', 'ignore_']
+const OWNED = new Set<string>(OWNED_PARAMETERS)
 const NAME = /^[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z_][a-zA-Z0-9_]*)?$/
 
 /** One sentence for each parameter that may not be set, sorted; empty where all may. */
@@ -26,7 +15,7 @@ function refusal(name: string, value: string): string | undefined {
   if (!NAME.test(name)) return `"${name.slice(0, 60)}" is not the name of a setting of PostgreSQL`
   // PostgreSQL does not tell upper from lower case, so the schema's list of names is not enough.
   const lower = name.toLowerCase()
-  if (OWNED.has(lower) || OWNED_PREFIXES.some((prefix) => lower.startsWith(prefix))) {
+  if (OWNED.has(lower) || OWNED_PARAMETER_PREFIXES.some((prefix) => lower.startsWith(prefix))) {
     return `"${name}" is set by the operator itself`
   }
   return /[\n\r\0]/.test(value) ? `the value of "${name}" has a line break in it` : undefined

@@ -20,21 +20,14 @@ const instance = (spec: object, name = 'crawl') => custom('StorageInstance', nam
 const restore = (spec: object) => custom('StorageRestore', 'back', { instanceRef: { name: 'crawl' }, ...spec })
 const specOf = async (target: string) => (await space.get<KubeObject & { spec: Record<string, unknown> }>(target)).spec
 
-/** Applies both ways without keeping it, and answers what was said against it; '' where both took it. */
-async function refusal(object: KubeObject): Promise<string> {
-  const said = await Promise.all(
+/** Applies without keeping it, in either way; answers what was said against it by each, '' where it was taken. */
+function refusals(object: KubeObject): Promise<string[]> {
+  return Promise.all(
     APPLY_MODES.map(async (mode) => {
       const flags = [`--server-side=${mode === 'server-side'}`, '--dry-run=server', '-n', space.name, '-f', '-']
       return (await tryKubectl(['apply', ...flags], { input: JSON.stringify(object) })).stderr
     }),
   )
-  const [first = '', second = ''] = said.map((text) =>
-    text
-      .split('\n')
-      .filter((line) => !/^Warning/.test(line))
-      .join('\n'),
-  )
-  return first === '' || second === '' ? first + second : `${first}\n${second}`
 }
 
 /** Changes a stored object, and answers what was said against it. */
@@ -103,7 +96,8 @@ describe('an instance', () => {
   })
 
   test('takes the sample that holds every field', async () => {
-    expect(await refusal(parse(readFileSync(join(ROOT, 'docs/samples/storageinstance-full.yaml'), 'utf8')))).toBe('')
+    const sample = parse(readFileSync(join(ROOT, 'docs/samples/storageinstance-full.yaml'), 'utf8')) as KubeObject
+    expect(await refusals(sample)).toEqual(['', ''])
   })
 })
 
@@ -224,9 +218,8 @@ const REFUSED: [what: string, refused: KubeObject, words: string, taken: KubeObj
 
 describe('a rule', () => {
   test.each(REFUSED)('refuses %s, in both ways to apply', async (_what, refused, words, taken) => {
-    const said = await refusal(refused)
-    expect(said.split(words).length - 1, said).toBe(2)
-    expect(await refusal(taken)).toBe('')
+    expect(await refusals(refused)).toEqual([expect.stringContaining(words), expect.stringContaining(words)])
+    expect(await refusals(taken)).toEqual(['', ''])
   })
 
   test('lets volumes grow and not shrink, from their default too', async () => {
@@ -305,18 +298,19 @@ const UNKNOWN: [name: string, spec: object][] = [
 
 describe('a typing error', () => {
   test.each(UNKNOWN)('in a name is refused with it: %s', async (name, spec) => {
-    const said = await refusal(instance(spec))
-    expect(said, said).toMatch(new RegExp(`unknown field "spec[^"]*\\.${name}"`))
-    expect(said, said).toMatch(new RegExp(`\\.${name}: field not declared in schema`))
+    expect(await refusals(instance(spec))).toEqual([
+      expect.stringMatching(new RegExp(`unknown field "spec[^"]*\\.${name}"`)),
+      expect.stringMatching(new RegExp(`\\.${name}: field not declared in schema`)),
+    ])
   })
 
   test.each(WRONG)('in a value is refused with its path: %s', async (path, spec) => {
-    const said = await refusal(instance(spec))
-    expect(said.split(path.replace(/\[0\]/g, '')).length + said.split(path).length, said).toBeGreaterThanOrEqual(4)
+    expect(await refusals(instance(spec))).toEqual([expect.stringContaining(path), expect.stringContaining(path)])
   })
 
   test('in a key that may be there once is refused', async () => {
-    expect(await refusal(instance({ queues: [{ name: 'a' }, { name: 'a' }] }))).toMatch(/[Dd]uplicate/)
+    const duplicate = expect.stringMatching(/[Dd]uplicate/)
+    expect(await refusals(instance({ queues: [{ name: 'a' }, { name: 'a' }] }))).toEqual([duplicate, duplicate])
   })
 })
 

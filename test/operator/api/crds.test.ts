@@ -5,6 +5,7 @@ import { CRDS } from '../../../operator/api/crds.ts'
 import { OWNED_ENVIRONMENT, OWNED_PARAMETERS } from '../../../operator/api/owned-settings.ts'
 import type { StructuralSchema } from '../../../operator/api/schema-to-crd.ts'
 import { databaseOf, destinationOf } from '../../../operator/api/unions.ts'
+import { DEFAULT_RESOURCES } from '../../../operator/desired/container-resources.ts'
 
 type Node = { path: string; schema: StructuralSchema }
 type Rule = { rule: string; message: string; fieldPath?: string }
@@ -121,6 +122,17 @@ describe('what the resources and the service agree upon', () => {
     const known = new Set(['SCHEMA_CHECK_INTERVAL', ...Object.keys(VARIABLES)])
     const files = OWNED_ENVIRONMENT.filter((name) => name.endsWith('_URL_FILE'))
     expect(OWNED_ENVIRONMENT.filter((name) => !known.has(name) && !files.includes(name))).toEqual([])
+  })
+
+  test('are the resources of containers where none are asked for', () => {
+    const { requests, limits } = DEFAULT_RESOURCES.api
+    const { requests: asked, limits: most } = DEFAULT_RESOURCES.database
+    expect(field('StorageInstance.spec.api.resources').description).toContain(
+      `${requests.cpu} and ${requests.memory} requested, ${limits.memory} as memory limit`,
+    )
+    expect(field('StorageInstance.spec.database.managed.resources').description).toContain(
+      `${asked.cpu} and ${asked.memory} requested, ${most.memory} as limit`,
+    )
   })
 
   test('are settings that are listed once, in order', () => {
