@@ -46,7 +46,7 @@ export type ReflectorTiming = {
 }
 
 const TIMING: ReflectorTiming = {
-  pageSize: 250,
+  pageSize: 100,
   watchSeconds: 300,
   silenceMs: 150_000,
   backOff: { baseMs: 500, maxMs: 10_000, jitter: 0.5 },
