@@ -16,6 +16,8 @@ const DOCS_PAGE = join(ROOT, 'node_modules', '@fastify', 'swagger-ui', 'static')
 // The default of the service; the baseline gets as many.
 const POOL_SIZE = 20
 
+type BulkResult = { rows: number; seconds: number; scriptCpuSeconds: number }
+
 export type BenchOptions = {
   /** Smaller data and short turns, to see that everything works. */
   quick: boolean
@@ -104,7 +106,7 @@ export class Bench {
   /** Runs the baseline's script for import or export. */
   async bulkScript(...args: string[]): Promise<LoadResult> {
     const env = { DATABASE_URL: this.postgres.url('baseline') }
-    return { requests: 1, ...(await runScript<{ rows: number; seconds: number }>([BASELINE_BULK, ...args], env)) }
+    return { requests: 1, ...(await runScript<BulkResult>([BASELINE_BULK, ...args], env)) }
   }
 
   async #startOurs(): Promise<void> {

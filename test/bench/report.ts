@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
+import { cpus, loadavg, totalmem } from 'node:os'
 import type { Case, Measure } from './case.ts'
 import type { CaseResult, Outcome } from './runner.ts'
 import { median } from './statistics.ts'
@@ -15,6 +15,7 @@ const HEADINGS = [
   'PostgreSQL CPU ms / 1,000 rows',
   'server CPU',
   'all CPU',
+  'ratio by CPU',
 ]
 
 /** One result with the case that it belongs to. */
@@ -46,7 +47,16 @@ function toRow(subject: Case, result: CaseResult, outcome: Outcome): string[] {
     pair(result, 'postgresCpuMsPerThousand'),
     pair(result, 'serverCpuMsPerThousand'),
     pair(result, 'allCpuMsPerThousand'),
+    ratioByCpu(result),
   ]
+}
+
+/** What the ratio of the rates would be if CPU alone limited both sides: steady where others use the machine as well. */
+function ratioByCpu({ rounds }: CaseResult): string {
+  const ratios = rounds.flatMap(({ ours, baseline }) =>
+    baseline ? [baseline.allCpuMsPerThousand / ours.allCpuMsPerThousand] : [],
+  )
+  return ratios.length > 0 ? format(median(ratios)) : ''
 }
 
 function pair({ rounds }: CaseResult, metric: keyof Measure): string {
@@ -63,7 +73,14 @@ function format(value: number): string {
 
 /** Writes every measure as JSON, with what it was measured on. */
 export function writeJson(file: string, reports: Report[]): void {
-  const machine = { cpus: cpus().length, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version }
+  // Far above the number of CPUs, others were at work too.
+  const loadAverage = loadavg().map((load) => Number(load.toFixed(1)))
+  const machine = {
+    cpus: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+    loadAverage,
+  }
   const cases = reports.map(({ subject: { title, against }, result }) => ({ title, against, ...result }))
   writeFileSync(file, `${JSON.stringify({ measuredAt: new Date().toISOString(), machine, cases }, undefined, 2)}\n`)
 }

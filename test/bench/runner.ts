@@ -105,15 +105,17 @@ async function sample(bench: Bench, side: Side): Promise<Sample> {
 }
 
 function toMeasure(result: LoadResult, before: Sample, after: Sample): Measure {
-  const { rows, seconds, latency } = result
-  const cpu = (key: 'postgresCpu' | 'serverCpu' | 'loadCpu') => ((after[key] - before[key]) * 1e6) / rows
+  const { rows, seconds, latency, scriptCpuSeconds = 0 } = result
+  const perThousand = (cpuSeconds: number) => (cpuSeconds * 1e6) / rows
+  const cpu = (key: 'postgresCpu' | 'serverCpu' | 'loadCpu') => perThousand(after[key] - before[key])
+  const serverCpu = cpu('serverCpu') + perThousand(scriptCpuSeconds)
   return {
     rows,
     seconds,
     rowsPerSecond: rows / seconds,
     postgresCpuMsPerThousand: cpu('postgresCpu'),
-    serverCpuMsPerThousand: cpu('serverCpu'),
-    allCpuMsPerThousand: cpu('postgresCpu') + cpu('serverCpu') + cpu('loadCpu'),
+    serverCpuMsPerThousand: serverCpu,
+    allCpuMsPerThousand: cpu('postgresCpu') + serverCpu + cpu('loadCpu'),
     walBytesPerRow: (after.walBytes - before.walBytes) / rows,
     p50Ms: latency?.p50Ms ?? 0,
     p99Ms: latency?.p99Ms ?? 0,

@@ -44,6 +44,8 @@ export type LoadResult = {
   requests: number
   latency?: LatencySummary
   violations?: string[]
+  /** CPU of a baseline that is a script and so has no server. */
+  scriptCpuSeconds?: number
   /** Receipts that are still open, for a later `requests` run to settle. */
   receipts?: string[]
 }
