@@ -6,9 +6,11 @@ import { APPLY_MODES, applyAs } from './kit/apply.ts'
 import { custom, ensureCustomResources } from './kit/custom-resources.ts'
 import { useNamespace } from './kit/namespace.ts'
 import type { KubeObject } from './kit/objects.ts'
+import { useNoOperator } from './kit/without-operator.ts'
 import { kubectl, tryKubectl } from './kubectl.ts'
 import { ROOT } from './place.ts'
 
+useNoOperator()
 const space = useNamespace('resources')
 const SECRET = { secretRef: { name: 'db' } }
 const DIGEST = `sha256:${'0'.repeat(64)}`
