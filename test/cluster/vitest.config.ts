@@ -9,7 +9,7 @@ export default mergeConfig(
       include: ['test/cluster/**/*.test.ts'],
       globalSetup: ['test/cluster/set-up.ts'],
       fileParallelism: false,
-      testTimeout: 300_000,
+      testTimeout: 600_000,
       hookTimeout: 600_000,
       teardownTimeout: 120_000,
     },
