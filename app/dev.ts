@@ -1,5 +1,6 @@
 /** `npm start`: the service on a machine that has nothing, with a PostgreSQL of its own unless `DATABASE_URL` names one. */
-import { join, relative } from 'node:path'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
 import { migrate } from '../migrations/run.ts'
 import { type Config, loadConfig } from './config.ts'
 import { helpText } from './config-help.ts'
@@ -11,6 +12,8 @@ import { VERSION } from './version.ts'
 
 const DATABASE = 'sonoma'
 const DATA_FOLDER = '.data/postgres'
+/** Holds the address of the database while it runs, password included: for `npm run migrate` and psql. */
+const ADDRESS_FILE = '.data/database-url'
 // Stands for the address that is known only once the server runs, so that a wrong variable is told before that.
 const LATER = 'postgres://127.0.0.1/sonoma'
 /** npm passes a Ctrl-C on, which the terminal has sent to us already: what comes so soon is the same one. */
@@ -90,7 +93,10 @@ async function startDatabase(keeper: PostgresKeeper): Promise<string> {
   print(`Starting PostgreSQL, with its data in ${DATA_FOLDER} ...`)
   await keeper.start()
   await keeper.server.createDatabase(DATABASE)
-  return keeper.server.url(DATABASE)
+  const url = keeper.server.url(DATABASE)
+  await mkdir(dirname(ADDRESS_FILE), { recursive: true })
+  await writeFile(ADDRESS_FILE, `${url}\n`, { mode: 0o600 })
+  return url
 }
 
 function howToTry(service: Service, config: Config, isEmbedded: boolean): string {
