@@ -1,0 +1,112 @@
+/**
+ * `npm run bench:migrations -- [rows]`: migrations on a large table of documents (10 million rows unless told otherwise)
+ * while others write. Prints the time that expand migrations hold locks, and the writers' p99 before and during a backfill.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
+import { EmbeddedPostgres } from '../../app/embedded-postgres.ts'
+import { migrate } from '../../migrations/run.ts'
+import { largeTableMigrations } from './migration-files.ts'
+import { percentile } from './statistics.ts'
+
+const ROWS = Number(process.argv[2] ?? 10_000_000)
+const CHUNK = 500_000
+const WRITERS = 4
+const PAUSE_MS = 5
+const BASELINE_MS = 20_000
+
+type Figures = { p50Ms: number; p99Ms: number; writes: number }
+
+async function main(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'sonoma-bench-migrations-'))
+  const settings = { shared_buffers: '512MB', max_wal_size: '4GB', maintenance_work_mem: '256MB' }
+  const server = new EmbeddedPostgres({ folder: join(folder, 'postgres'), settings })
+  try {
+    await server.start()
+    await server.createDatabase('bench')
+    await run(server.url('bench'), folder)
+  } finally {
+    await server.destroy()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function run(databaseUrl: string, folder: string): Promise<void> {
+  await migrate({ databaseUrl })
+  const client = new pg.Client({ connectionString: databaseUrl })
+  await client.connect()
+  try {
+    await fill(client)
+    const baseline = await whileWriting(databaseUrl, () => delay(BASELINE_MS))
+    print('writes before', baseline)
+    const expand = await largeTableMigrations(folder, 'expand')
+    print(
+      'writes during expand',
+      await whileWriting(databaseUrl, () => migrate({ databaseUrl, folder: expand, log: say })),
+    )
+    const { rows } = await client.query(
+      `SELECT version, name, duration_ms::integer AS ms FROM storage.schema_history WHERE version > '0099' ORDER BY version`,
+    )
+    for (const row of rows) say(`${row.version}_${row.name}: ${row.ms} ms`)
+    const backfill = await largeTableMigrations(folder, 'backfill')
+    const during = await whileWriting(databaseUrl, () => migrate({ databaseUrl, folder: backfill, log: say }))
+    print('writes during backfill', during)
+    say(`p99 during the backfill: ${(during.p99Ms / baseline.p99Ms).toFixed(2)} x`)
+  } finally {
+    await client.end()
+  }
+}
+
+async function fill(client: pg.Client): Promise<void> {
+  for (let from = 1; from <= ROWS; from += CHUNK) {
+    await client.query(
+      `INSERT INTO public.documents (url, host, status, content_type, size, created_at, updated_at)
+       SELECT 'https://host-' || n % 5000 || '.example/' || n, 'host-' || n % 5000 || '.example', 'crawled', 'text/html', n,
+         now() - n * interval '1 second', now() - n * interval '1 second'
+       FROM generate_series($1::bigint, $2::bigint) AS n`,
+      [from, Math.min(from + CHUNK - 1, ROWS)],
+    )
+    say(`${Math.min(from + CHUNK - 1, ROWS)} rows`)
+  }
+  await client.query('VACUUM ANALYZE public.documents')
+}
+
+/** The times of single-row writes while `work` runs. */
+async function whileWriting(databaseUrl: string, work: () => Promise<unknown>): Promise<Figures> {
+  let isOver = false
+  const times: number[] = []
+  const writers = Array.from({ length: WRITERS }, () => write(databaseUrl, times, () => isOver))
+  await work().finally(() => {
+    isOver = true
+  })
+  await Promise.all(writers)
+  return { p50Ms: percentile(times, 0.5), p99Ms: percentile(times, 0.99), writes: times.length }
+}
+
+async function write(databaseUrl: string, times: number[], isOver: () => boolean): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl })
+  await client.connect()
+  while (!isOver()) {
+    const number = 1 + Math.floor(Math.random() * ROWS)
+    const startedAt = performance.now()
+    await client.query(`UPDATE public.documents SET status = 'again', updated_at = now() WHERE url = $1`, [
+      `https://host-${number % 5000}.example/${number}`,
+    ])
+    times.push(performance.now() - startedAt)
+    await delay(PAUSE_MS)
+  }
+  await client.end()
+}
+
+function print(what: string, { p50Ms, p99Ms, writes }: Figures): void {
+  say(`${what}: p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, ${writes} writes`)
+}
+
+function say(line: string): void {
+  process.stdout.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`)
+}
+
+await main()
