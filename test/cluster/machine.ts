@@ -86,9 +86,10 @@ async function describe(pid: number, folder: string, isInNode: boolean): Promise
   return isOurs ? `${pid} ${await startOf(pid)} ${line.slice(0, 200)}` : ''
 }
 
+/** Empty for one that has ended and that the machine's first process has not yet taken note of. */
 async function startOf(pid: number): Promise<string> {
   const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ')
-  return fields[19] ?? ''
+  return fields[0] === 'Z' ? '' : (fields[19] ?? '')
 }
 
 async function mounts(): Promise<string[]> {

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { tryRun } from '../../image/command.ts'
+import { eventually } from '../../support/eventually.ts'
 import type { Report } from '../build/build.ts'
 import { blobPath, LAYOUT, type StoredImage } from '../images/layout.ts'
 import { clusterPaths } from '../place.ts'
@@ -14,6 +16,7 @@ export async function importImages(folder: string, images: StoredImage[], report
   const state = await readState(node)
   const pid = await findNode(node)
   if (!state || !pid) throw new Error('No node runs here: `npm run cluster:up` makes one.')
+  await containerdAnswers(pid)
   const known = new Map(Object.entries(state.images))
   for (const stored of images) {
     if (known.get(stored.image)?.[0] === stored.blobs[0]) continue
@@ -23,6 +26,12 @@ export async function importImages(folder: string, images: StoredImage[], report
     known.set(stored.image, stored.blobs)
     await writeState(node, { ...state, images: Object.fromEntries(known) })
   }
+}
+
+/** It starts with the node, and where images need no building they come sooner than it listens. */
+async function containerdAnswers(pid: number): Promise<void> {
+  const [program, args] = inside(pid, [`${INSIDE}/bin/ctr`, 'version'])
+  await eventually(async () => (await tryRun(program, args)).code === 0, { timeoutMs: 60_000 })
 }
 
 async function importImage(node: string, { image, manifest, blobs }: StoredImage, present: Set<string>): Promise<void> {
