@@ -49,7 +49,7 @@ describe('roles', () => {
 
   test('the service works as the app, and sees that nothing drifted', async () => {
     const databaseUrl = await databaseForRoles('roles_service')
-    await migrate({ databaseUrl, roles: WISHES })
+    await migrate({ databaseUrl, roles: WISHES, queues: [{ name: 'frontier' }] })
     const app = addressFor(databaseUrl, 'app')
     const service = await startTestService({ databaseUrl: app })
     await eventually(async () => (await service.call('GET', '/readyz')).status === 200)
@@ -60,6 +60,10 @@ describe('roles', () => {
       const body = { operation, queue: 'frontier', items: operation === 'push' ? items : undefined }
       expect((await service.call('POST', '/api/queue', body)).body).toMatchObject({ success: true })
     }
+    expect(await service.call('DELETE', '/api/queues/frontier')).toMatchObject({
+      status: 409,
+      body: { code: 'conflict' },
+    })
     await service.stop()
     const drift = await withClient(app, async (client) => {
       const query: Query = async <R>(text: string) => (await client.query(text)).rows as R[]

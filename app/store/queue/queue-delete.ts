@@ -1,10 +1,12 @@
 import { Problem } from '../../errors.ts'
 import type { Database, Session, Statement } from '../database.ts'
+import { errorCode } from '../database-errors.ts'
 import type { QueueDefinition } from './definition.ts'
 import { LOCK_QUEUES } from './queue-lock.ts'
 import { tableOf } from './table.ts'
 
 const BATCH = 5_000
+const NOT_OWNER = '42501'
 
 const FIND_REFERRER: Statement = {
   name: 'queue_referrer',
@@ -38,8 +40,17 @@ export async function deleteQueue(
     await checkUnused(session, definition.name)
     if (!options.force) await requireEmpty(session, definition.name, checkEmpty)
     await session.query(DELETE, [definition.name])
-    await session.query(DELETE_IN_BOSS, [definition.name])
+    await session.query(DELETE_IN_BOSS, [definition.name]).catch((error) => refuseForeign(error, definition.name))
   })
+}
+
+/** Where the service's role is not the owner, it may not drop the table that the migration run made for a declared queue. */
+function refuseForeign(error: unknown, name: string): never {
+  if (errorCode(error) !== NOT_OWNER) throw error
+  throw new Problem(
+    'conflict',
+    `The queue ${name} was declared and has a table of its own, which only its owner may drop.`,
+  )
 }
 
 function isEmpty(definition: QueueDefinition): Statement {
