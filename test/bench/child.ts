@@ -31,6 +31,10 @@ export class Server {
       stdio: ['ignore', output, output],
     })
     closeSync(output)
+    // A bench that is interrupted leaves no server behind.
+    const endChild = () => child.kill()
+    process.once('exit', endChild)
+    child.once('exit', () => process.off('exit', endChild))
     await untilReady(child, port, options.logFile)
     return new Server(child, port)
   }
