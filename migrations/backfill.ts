@@ -7,8 +7,8 @@ import type { WorkSession } from './session.ts'
 /** What the statement of a backfill answers: the last key of the batch (null: there was none) and how many rows it changed. */
 type Batch = { checkpoint: string | null; rows: number }
 
-// As long as a batch took, nothing is done: the backfill takes half of one connection at most.
-const REST = 1
+// Twice as long as a batch took, nothing is done: the backfill takes a third of one connection at most.
+const REST = 2
 const LEAST_REST_MS = 5
 const REPORT_MS = 5_000
 

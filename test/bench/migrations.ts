@@ -17,7 +17,7 @@ const CHUNK = 500_000
 const WRITERS = 4
 const PAUSE_MS = 5
 const BASELINE_MS = 20_000
-/** A backfill rests half of its time: on a large table it is watched for a while, and then broken off. */
+/** A backfill rests most of its time: on a large table it is watched for a while, and then broken off. */
 const BACKFILL_MS = 60_000
 
 type Figures = { p50Ms: number; p99Ms: number; writes: number }
