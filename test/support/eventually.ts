@@ -3,10 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 const INTERVAL_MS = 20
 
 /**
- * Repeats `check` until it neither throws nor answers false, and gives its answer. After `timeoutMs` (30 s) it fails with
- * the last error.
+ * Repeats `check` every `intervalMs` (20 ms) until it neither throws nor answers false, and gives its answer. After
+ * `timeoutMs` (30 s) it fails with the last error.
  */
-export async function eventually<T>(check: () => T | Promise<T>, options: { timeoutMs?: number } = {}): Promise<T> {
+export async function eventually<T>(
+  check: () => T | Promise<T>,
+  options: { timeoutMs?: number; intervalMs?: number } = {},
+): Promise<T> {
   const timeoutMs = options.timeoutMs ?? 30_000
   const deadline = performance.now() + timeoutMs
   for (;;) {
@@ -17,6 +20,6 @@ export async function eventually<T>(check: () => T | Promise<T>, options: { time
     } catch (error) {
       if (performance.now() > deadline) throw error
     }
-    await delay(INTERVAL_MS)
+    await delay(options.intervalMs ?? INTERVAL_MS)
   }
 }

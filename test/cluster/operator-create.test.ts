@@ -1,0 +1,164 @@
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
+import { Client } from './kit/client.ts'
+import { useNamespace } from './kit/namespace.ts'
+import { ensureOperator, Instance, operatorLog } from './kit/operator.ts'
+import { ROOT } from './place.ts'
+
+const SAMPLE = join(ROOT, 'docs/samples/storageinstance-minimal.yaml')
+const READY_SECONDS = 60
+// The kubelet brings a changed ConfigMap into pods within its sync period.
+const ALLOWED_MS = 150_000
+
+const home = useNamespace('home')
+const elsewhere = useNamespace('elsewhere')
+const push = { operation: 'push', queue: 'q', items: [{ id: 'one' }] }
+let crawl: Instance
+let own: Client
+let stranger: Client
+
+beforeAll(async () => {
+  await ensureOperator()
+  const clients = await Promise.all([Client.start(home, 'crawler'), Client.start(elsewhere, 'stranger')])
+  own = clients[0]
+  stranger = clients[1]
+})
+
+describe('kubectl apply of the minimal sample', () => {
+  test(`is ready within ${READY_SECONDS} s`, async () => {
+    const startedAt = performance.now()
+    await home.kubectl('apply', '-f', SAMPLE)
+    crawl = Instance.at(home, 'crawl')
+    await crawl.ready(READY_SECONDS)
+    console.log(`ready after ${((performance.now() - startedAt) / 1_000).toFixed(1)} s`)
+    const { status } = await crawl.get()
+    expect(status).toMatchObject({
+      phase: 'Ready',
+      endpoint: crawl.url,
+      api: { ready: '2/2' },
+      database: { kind: 'Managed', claimName: 'crawl-data-1' },
+    })
+    expect(await home.kubectl('get', 'si')).toMatch(/crawl +True +\d{4} +2\/2/)
+  })
+
+  test('answers its own namespace with a projected token, and others only when they are allowed', async () => {
+    expect(await own.fetch(`${crawl.url}/api/queue`, { json: push })).toMatchObject({
+      status: 200,
+      json: { success: true },
+    })
+    expect(await own.fetch(`${crawl.url}/api/queue`, { json: push, token: false })).toMatchObject({ status: 401 })
+    expect(await stranger.fetch(`${crawl.url}/api/queue`, { json: push })).toMatchObject({ status: 403 })
+    const allow = [{ namespace: elsewhere.name, serviceAccount: 'stranger', access: 'Write' }]
+    await crawl.apply({ api: { auth: { allow } } })
+    const isAllowed = async () => (await stranger.fetch(`${crawl.url}/api/queue`, { json: push })).status === 200
+    await eventually(isAllowed, { timeoutMs: ALLOWED_MS, intervalMs: 2_000 })
+    expect(await own.fetch(`${crawl.url}/api/queue`, { json: push })).toMatchObject({ status: 403 })
+    await crawl.apply({})
+  })
+
+  test('a database that nobody enters without TLS and a password', async () => {
+    const sql = (query: string) =>
+      home.exec('crawl-db-0', ['psql', '-XAt', '-U', 'postgres', '-d', 'storage', '-c', query])
+    expect(await sql('SHOW data_checksums')).toBe('on')
+    expect(await sql('SHOW password_encryption')).toBe('scram-sha-256')
+    const clients = await sql(
+      "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename LIKE 'storage%'",
+    )
+    expect(clients).toBe('t')
+    const hba = await sql('SELECT DISTINCT type, auth_method FROM pg_hba_file_rules ORDER BY 1, 2')
+    expect(hba.split('\n')).toEqual(['hostssl|scram-sha-256', 'local|peer', 'local|scram-sha-256'])
+  })
+
+  test('tells no secret', async () => {
+    const uri = Buffer.from(
+      await home.kubectl('get', 'secret', 'crawl-db', '-o', 'jsonpath={.data.password}'),
+      'base64',
+    )
+    const said = [
+      await operatorLog(),
+      JSON.stringify(await crawl.get()),
+      await home.kubectl('get', 'events', '-o', 'yaml'),
+    ]
+    for (const text of said) expect(text).not.toContain(uri.toString())
+  })
+})
+
+describe('a child', () => {
+  test('that somebody deletes or edits comes back, and what others own stays', async () => {
+    await home.kubectl('delete', 'service', 'crawl-api')
+    await home.kubectl('patch', 'configmap', 'crawl-api', '--type=merge', '-p', '{"data":{"allow.json":"[{}]"}}')
+    await home.kubectl('label', 'deployment', 'crawl-api', 'team=search')
+    await eventually(
+      async () => {
+        const list = await home.get<{ data: Record<string, string> } & Awaited<ReturnType<typeof home.get>>>(
+          'configmap/crawl-api',
+        )
+        expect(list.data['allow.json']).toBe('[]\n')
+        expect(await home.kubectl('get', 'service', 'crawl-api', '-o', 'name')).toBe('service/crawl-api')
+      },
+      { timeoutMs: 30_000, intervalMs: 500 },
+    )
+    const { metadata } = await home.get('deployment/crawl-api')
+    expect(metadata.labels).toMatchObject({ team: 'search' })
+    await crawl.ready()
+  })
+})
+
+describe('deletion', () => {
+  test('keeps the claim and says so; an instance of the same name has the data again', async () => {
+    await own.fetch(`${crawl.url}/api/queue`, { json: { ...push, items: [{ id: 'kept' }] } })
+    await home.kubectl('delete', crawl.target)
+    await home.wait('statefulset/crawl-db', 'delete')
+    await eventually(async () => (await home.kubectl('get', 'events')).includes('DataRetained'), {
+      timeoutMs: 30_000,
+      intervalMs: 500,
+    })
+    const left = await home.kubectl(
+      'get',
+      'pvc,secret,deploy,sts,svc,job,cm,netpol,pdb',
+      '-l',
+      'storage.sonoma.dev/instance=crawl',
+      '-o',
+      'name',
+    )
+    await eventually(() => expect(left).toContain('persistentvolumeclaim/crawl-data-1'))
+    await home.wait('pod/crawl-db-0', 'delete')
+    await home.kubectl('apply', '-f', SAMPLE)
+    await crawl.ready()
+    const peek = await own.fetch(`${crawl.url}/api/queue`, {
+      json: { operation: 'peek', queue: 'q', items: [], count: 10 },
+    })
+    expect(JSON.stringify(peek.json)).toContain('"kept"')
+  })
+
+  test('with the confirmed policy Delete takes everything', async () => {
+    await crawl.apply({ deletionPolicy: 'Delete' }, { 'storage.sonoma.dev/confirm-delete': 'crawl' })
+    await eventually(
+      async () => expect((await home.get('pvc/crawl-data-1')).metadata.ownerReferences).toHaveLength(1),
+      { timeoutMs: 30_000, intervalMs: 500 },
+    )
+    await home.kubectl('delete', crawl.target)
+    await home.wait('pvc/crawl-data-1', 'delete')
+    const kinds = 'pvc,secret,deploy,sts,svc,job,cm,netpol,pdb,sa'
+    await eventually(
+      async () =>
+        expect(await home.kubectl('get', kinds, '-l', 'storage.sonoma.dev/instance=crawl', '-o', 'name')).toBe(''),
+      { timeoutMs: 60_000, intervalMs: 1_000 },
+    )
+  })
+
+  test('half way through the creation leaves nothing but what Retain names', async () => {
+    const early = await Instance.create(home, {}, 'early')
+    await home.wait('pvc/early-data-1', { path: '{.metadata.name}', value: 'early-data-1' })
+    await home.kubectl('delete', early.target)
+    const kinds = 'pvc,secret,deploy,sts,svc,job,cm,netpol,pdb,sa'
+    await eventually(
+      async () => {
+        const left = await home.kubectl('get', kinds, '-l', 'storage.sonoma.dev/instance=early', '-o', 'name')
+        expect(left).toBe('persistentvolumeclaim/early-data-1')
+      },
+      { timeoutMs: 60_000, intervalMs: 1_000 },
+    )
+  })
+})
