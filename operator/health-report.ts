@@ -14,18 +14,11 @@ export function parseHealth(body: unknown): Omit<SchemaReading, 'at'> {
 }
 
 function driftOf(schema: Health['schema']): Pick<SchemaReading, 'drift' | 'message'> {
-  const found = schema?.drift
-  const word = typeof found === 'object' && found !== null ? (found as { status?: unknown }).status : found
-  if (word === 'none' || word === false || word === 'ok') {
-    return { drift: 'none', message: 'The schema is as the migrations left it.' }
-  }
-  if (word === 'found' || word === true || word === 'drifted') {
-    return {
-      drift: 'found',
-      message: `The schema was changed by something other than the migrations.${differences(schema?.differences)} \`npm run migrate -- verify\` shows it object by object.`,
-    }
-  }
-  return { drift: 'unknown', message: 'The service has not compared its schema yet.' }
+  if (schema?.drift === 'ok') return { drift: 'none', message: 'The schema is as the migrations left it.' }
+  if (schema?.drift !== 'drifted') return { drift: 'unknown', message: 'The service has not compared its schema yet.' }
+  const advice = '`npm run migrate -- verify` shows it object by object.'
+  const said = `The schema was changed by something other than the migrations.${differences(schema.differences)}`
+  return { drift: 'found', message: `${said} ${advice}` }
 }
 
 function differences(list: unknown): string {

@@ -20,6 +20,7 @@ const DAY_MS = 86_400_000
 const DAYS = 3_650
 const DATABASE = 'storage'
 const OWNER = 'storage_owner'
+const SERVICE = 'storage_app'
 
 /** Fills a Secret with random content: credentials of the managed database, or a certificate with an authority of its own. */
 export async function issue(content: 'credentials' | 'certificate', shell: Manifest, now: Date): Promise<Manifest> {
@@ -30,18 +31,25 @@ export async function issue(content: 'credentials' | 'certificate', shell: Manif
 
 /** The keys are those that CloudNativePG gives its own Secrets, so that clients of the one understand the other. */
 function credentials(host: string): Record<string, string> {
-  const password = randomBytes(32).toString('base64url')
+  const [password, ownerPassword] = [randomPassword(), randomPassword()]
   const tls = `sslmode=verify-full&sslrootcert=${DATABASE_CA_FILE}`
-  const uri = `postgresql://${OWNER}:${password}@${host}:${DATABASE_PORT}/${DATABASE}?${tls}`
+  const uriOf = (role: string, secret: string) =>
+    `postgresql://${role}:${secret}@${host}:${DATABASE_PORT}/${DATABASE}?${tls}`
   return {
-    username: OWNER,
+    username: SERVICE,
     password,
     dbname: DATABASE,
     host,
     port: String(DATABASE_PORT),
-    uri,
-    'owner-uri': uri,
+    uri: uriOf(SERVICE, password),
+    'owner-username': OWNER,
+    'owner-password': ownerPassword,
+    'owner-uri': uriOf(OWNER, ownerPassword),
   }
+}
+
+function randomPassword(): string {
+  return randomBytes(32).toString('base64url')
 }
 
 /** The key of the authority is thrown away: nothing else can ever be signed with it. */

@@ -3,6 +3,7 @@ import type { KubeObject } from './api/object.ts'
 import type { StorageInstance, StorageInstanceStatus } from './api/storage-instance.ts'
 import { applyAll } from './apply.ts'
 import { eventsOf } from './condition-events.ts'
+import { hasCode } from './kube/api-error.ts'
 import { observe } from './observe.ts'
 import type { Observed } from './observed.ts'
 import type { ReconcilerParts } from './parts.ts'
@@ -15,6 +16,7 @@ import { statusOf } from './status.ts'
 
 /** While the API server refuses something, or an object stands in the way. */
 const REFUSED_LOOK_MS = 60_000
+const OUTDATED_LOOK_MS = 1_000
 
 /** Brings one StorageInstance to where its spec wants it: observe, plan, apply, status. */
 export class Reconciler {
@@ -34,8 +36,14 @@ export class Reconciler {
       await retainClaims(this.#parts, key, signal)
       return {}
     }
-    const observed = await observe({ ...this.#parts, readings: this.#readings }, instance, signal)
-    return this.#carryOut(observed, plan(observed), signal)
+    try {
+      const observed = await observe({ ...this.#parts, readings: this.#readings }, instance, signal)
+      return await this.#carryOut(observed, plan(observed), signal)
+    } catch (error) {
+      // The caches were behind, and what they lack is on its way.
+      if (hasCode(error, 409)) return { requeueAfterMs: OUTDATED_LOOK_MS }
+      throw error
+    }
   }
 
   /**

@@ -57,7 +57,8 @@ function container(instance: StorageInstance, { component, image, env }: TaskOpt
     name: component,
     image,
     imagePullPolicy: instance.spec.image.pullPolicy,
-    args: [`/srv/operator/tasks/${component}.js`],
+    // The SQL parser is WebAssembly, and optimising it takes more memory than all the rest.
+    args: ['--liftoff-only', `/srv/operator/tasks/${component}.js`],
     env,
     resources: DEFAULT_RESOURCES.task,
     securityContext: CONTAINER_SECURITY,

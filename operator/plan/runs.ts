@@ -2,6 +2,7 @@ import type { RunStatus } from '../api/instance/status.ts'
 import { LABELS } from '../api/labels.ts'
 import { type RunKind, runName } from '../api/names.ts'
 import type { Manifest } from '../desired/child.ts'
+import type { ContainerEnd } from '../live-objects.ts'
 import type { Job, Observed, Pod } from '../observed.ts'
 import type { Action } from './action.ts'
 import { parseReport, type TaskReport } from './task-report.ts'
@@ -82,7 +83,7 @@ function follow(observed: Observed, need: RunNeed, run: RunStatus): RunState {
   const end = endOf(job)
   if (end !== undefined) return finish(observed, need, run, { job, end })
   if (leftMs <= 0) {
-    const message = 'passed its deadline and was stopped'
+    const message = 'The run passed its deadline and was stopped.'
     return fail(observed, need, run, { actions: [removal(job)], report: { code: 'deadline', error: message } })
   }
   return { state: 'running', run: { ...run, phase: 'Running' }, actions: [], requeueAfterMs: leftMs }
@@ -90,9 +91,10 @@ function follow(observed: Observed, need: RunNeed, run: RunStatus): RunState {
 
 /** Before its Job was seen the run makes it; a Job that was there and is gone was deleted by somebody. */
 function withoutJob(observed: Observed, need: RunNeed, run: RunStatus, leftMs: number): RunState {
-  if (leftMs <= 0) return fail(observed, need, run, { report: { code: 'deadline', error: 'was not started in time' } })
+  if (leftMs <= 0)
+    return fail(observed, need, run, { report: { code: 'deadline', error: 'The run was not started in time.' } })
   if (run.phase !== 'Pending') {
-    return fail(observed, need, run, { report: { code: 'lost', error: 'its Job was deleted' } })
+    return fail(observed, need, run, { report: { code: 'lost', error: 'The Job of the run was deleted.' } })
   }
   if (isTaskAlive(observed)) return { state: 'queued', run, actions: [], requeueAfterMs: POLL_MS }
   const actions: Action[] = [{ do: 'create', object: need.job(run) }]
@@ -107,14 +109,15 @@ function finish(observed: Observed, need: RunNeed, run: RunStatus, { job, end }:
   if (isEarly && end.reason !== 'DeadlineExceeded') {
     return { state: 'running', run: { ...run, phase: 'Running' }, actions: [], requeueAfterMs: POLL_MS }
   }
-  if (end.succeeded) {
+  // What it wrote at its end counts, even if it was killed right after.
+  if (end.succeeded || report?.code === 'ok') {
     const done: RunStatus = { ...run, phase: 'Succeeded', finishedAt: rfc3339(observed.now) }
     return { state: 'succeeded', run: done, report, actions: prune(observed, need.kind, run) }
   }
   const fallback =
     end.reason === 'DeadlineExceeded'
-      ? { code: 'deadline', error: 'passed its deadline and was stopped' }
-      : { code: 'lost', error: 'ended without saying why' }
+      ? { code: 'deadline', error: 'The run passed its deadline and was stopped.' }
+      : { code: 'lost', error: lostOf(observed.pods, job) }
   return fail(observed, need, run, { report: report ?? fallback, actions: prune(observed, need.kind, run) })
 }
 
@@ -155,12 +158,23 @@ export function endOf({ status }: Job): Ended['end'] | undefined {
   return { succeeded: end.type === 'Complete', reason: end.reason ?? '', at }
 }
 
-function reportOf(pods: readonly Pod[], { metadata }: Job): TaskReport | undefined {
-  const ends = pods
+function reportOf(pods: readonly Pod[], job: Job): TaskReport | undefined {
+  return endsOf(pods, job)
+    .map((end) => parseReport(end.message))
+    .find((report) => report !== undefined)
+}
+
+function lostOf(pods: readonly Pod[], job: Job): string {
+  const [end] = endsOf(pods, job)
+  if (end === undefined) return 'The run ended without saying why: its pod is gone.'
+  return `The run ended with code ${end.exitCode} (${end.reason ?? 'no reason given'}) and without a report.`
+}
+
+function endsOf(pods: readonly Pod[], { metadata }: Job): ContainerEnd[] {
+  return pods
     .filter((pod) => pod.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid))
     .flatMap((pod) => pod.status?.containerStatuses ?? [])
     .flatMap(({ state }) => state?.terminated ?? [])
-  return ends.map((end) => parseReport(end.message)).find((report) => report !== undefined)
 }
 
 const KEPT_JOBS = 3

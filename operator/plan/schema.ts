@@ -85,13 +85,20 @@ function blockedByDrift({ instance, schemaReading }: Observed, key: string): Ste
   }
 }
 
-function factsOf({ instance }: Observed, { run, report }: RunState): Facts {
+function factsOf({ instance }: Observed, { state, run, report }: RunState): Facts {
+  const isDone = state === 'succeeded'
   const token = tokenOf(instance)
   return {
     ...(run && { runs: { migrate: run } }),
-    ...(report && report.code === 'ok' && { schema: schemaOf(report) }),
+    ...(report && isDone && { schema: schemaOf(report), database: rolesOf(report) }),
     ...(token !== undefined && { lastRunToken: token }),
   }
+}
+
+/** Whether the service has a role of its own; of an external database the probe has said so. */
+function rolesOf({ roles }: TaskReport): Facts['database'] {
+  const { mode } = (roles ?? {}) as { mode?: unknown }
+  return mode === 'separate' ? { roles: 'Separate' } : {}
 }
 
 function schemaOf(report: TaskReport): StorageInstanceStatus['schema'] {

@@ -88,8 +88,7 @@ async function provideRoles(places: Places): Promise<void> {
 async function readCredentials(folder: string): Promise<Credentials> {
   const names = (await readdir(folder)).filter((name) => !name.startsWith('..'))
   const entries = await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name), 'utf8')]))
-  const found = Object.fromEntries(entries) as Partial<Credentials>
-  const { dbname, username, password } = found
-  if (dbname && username && password) return { ...found, dbname, username, password }
-  throw new TaskError('no_credentials', 'The Secret of the database has no dbname, username or password.')
+  const { dbname, 'owner-username': username, 'owner-password': password } = Object.fromEntries(entries)
+  if (dbname && username && password) return { dbname, username, password }
+  throw new TaskError('no_credentials', 'The Secret of the database has no dbname, owner-username or owner-password.')
 }

@@ -2,8 +2,8 @@ import type pg from 'pg'
 import type { LocalServer } from './local-server.ts'
 import { scramVerifier } from './scram.ts'
 
-/** The files of the database's Secret that matter here. */
-export type Credentials = { dbname: string; username: string; password: string; [key: string]: string | undefined }
+/** The owner of the database, as its Secret names it. */
+export type Credentials = { dbname: string; username: string; password: string }
 
 /** Makes the owner's role and its database, or gives an existing role the password of the Secret. Can be repeated. */
 export async function provideDatabase(server: LocalServer, credentials: Credentials): Promise<void> {
@@ -27,5 +27,4 @@ async function provideOwnedDatabase(client: pg.Client, { dbname, username }: Cre
   const { rowCount } = await client.query('SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1', [dbname])
   const [database, owner] = [client.escapeIdentifier(dbname), client.escapeIdentifier(username)]
   if (rowCount === 0) await client.query(`CREATE DATABASE ${database} OWNER ${owner}`)
-  await client.query(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`)
 }
