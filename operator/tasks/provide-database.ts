@@ -1,6 +1,6 @@
 import type pg from 'pg'
+import { scramVerifier } from '../../migrations/scram.ts'
 import type { LocalServer } from './local-server.ts'
-import { scramVerifier } from './scram.ts'
 
 /** The owner of the database, as its Secret names it. */
 export type Credentials = { dbname: string; username: string; password: string }

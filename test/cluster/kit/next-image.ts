@@ -1,0 +1,30 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { run } from '../../image/command.ts'
+import { makeProjectImages, SERVICE_IMAGE } from '../images/project-images.ts'
+import { provideImages } from '../images/provide.ts'
+
+export type NextMigration = { number: string; name: string; up: string; down: string }
+
+/** Makes an image of a later release of the service, which is this one and a migration more; answers its tag. */
+export async function provideNextImage(migration: NextMigration): Promise<string> {
+  const { number, name, up, down } = migration
+  const built = (await makeProjectImages()).find(({ image }) => image === SERVICE_IMAGE)?.built ?? SERVICE_IMAGE
+  const folder = await mkdtemp(join(tmpdir(), 'sonoma-next-'))
+  const files = join(folder, `${number}_${name}`)
+  const next = `${built}-${name}`
+  try {
+    await mkdir(files)
+    await writeFile(join(files, 'up.sql'), up)
+    await writeFile(join(files, 'down.sql'), down)
+    const container = await run('buildah', ['from', '--pull-never', built])
+    await run('buildah', ['copy', '--chown', '0:0', container, files, `/srv/migrations/${number}_${name}`])
+    await run('buildah', ['commit', '-q', '--rm', container, next])
+    const tag = `dev-${name}`
+    await provideImages([{ built: next, image: SERVICE_IMAGE.replace(/:dev$/, `:${tag}`) }], () => undefined)
+    return tag
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}

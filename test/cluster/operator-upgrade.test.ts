@@ -1,0 +1,91 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import { bundleOf } from './kit/bundle.ts'
+import { Client } from './kit/client.ts'
+import { useNamespace } from './kit/namespace.ts'
+import { provideNextImage } from './kit/next-image.ts'
+import { ensureOperator, Instance } from './kit/operator.ts'
+
+const LOAD_SECONDS = 75
+
+const space = useNamespace('upgrade')
+const good = {
+  number: '0098',
+  name: 'next',
+  up: '-- phase: expand\nALTER TABLE public.documents ADD COLUMN next_note text;\nSELECT pg_sleep(3);\n',
+  down: 'ALTER TABLE public.documents DROP COLUMN next_note;\n',
+}
+const bad = {
+  number: '0099',
+  name: 'broken',
+  up: '-- phase: expand\nALTER TABLE public.documents ADD COLUMN broken_note no_such_type;\n',
+  down: 'SELECT 1;\n',
+}
+let crawl: Instance
+let client: Client
+let tags: { good: string; bad: string }
+
+beforeAll(async () => {
+  await ensureOperator()
+  crawl = await Instance.create(space)
+  tags = { good: await provideNextImage(good), bad: await provideNextImage(bad) }
+  client = await Client.start(space, 'loader')
+  await crawl.ready()
+})
+
+type Deployment = Awaited<ReturnType<typeof space.get>> & {
+  spec: { template: { spec: { containers: { image: string }[] } } }
+}
+
+async function imageOf(): Promise<string> {
+  const { spec } = await space.get<Deployment>('deployment/crawl-api')
+  return spec.template.spec.containers[0]?.image ?? ''
+}
+
+async function migrations(): Promise<string[]> {
+  const jobs = await space.list('jobs', 'app.kubernetes.io/component=migrate')
+  return jobs.map(({ metadata }) => metadata.name).sort()
+}
+
+describe('an image with a migration in it', () => {
+  test('whose migration fails leaves the pods as they are, and says why, where the log is and what to do', async () => {
+    const before = await imageOf()
+    await crawl.apply({ image: { tag: tags.bad } })
+    const condition = await crawl.until('SchemaUpToDate', { status: 'False', reason: 'MigrationFailed' })
+    const [, job = ''] = await migrations()
+    expect(condition.message).toContain('no_such_type')
+    expect(condition.message).toContain(`kubectl logs job/${job}`)
+    expect(await crawl.condition('Stalled')).toMatchObject({ status: 'True', reason: 'MigrationFailed' })
+    expect(await crawl.condition('ApiAvailable')).toMatchObject({ status: 'True' })
+    expect(await imageOf()).toBe(before)
+    expect(await space.logs(`job/${job}`)).toContain('no_such_type')
+    expect(await space.kubectl('get', 'events')).toContain('MigrationFailed')
+    expect((await client.fetch(`${crawl.url}/readyz`)).status).toBe(200)
+  })
+
+  test('is rolled out under load without one failed request: the migration first, once, and then the pods', async () => {
+    await crawl.apply({})
+    await crawl.ready()
+    const former = await migrations()
+    const load = client.run(await bundleOf('steady-load-program.ts'), crawl.url, `${LOAD_SECONDS}`)
+    await crawl.apply({ image: { tag: tags.good } })
+    await crawl.until('SchemaUpToDate', { status: 'False', reason: 'MigrationRunning' })
+    expect(await imageOf()).not.toContain(tags.good)
+    await crawl.ready()
+    expect(await imageOf()).toContain(tags.good)
+    const said = JSON.parse(await load) as { requests: number; failed: number; failures: string[] }
+    console.log(`${said.requests} requests, ${said.failed} failed`)
+    expect(said.failures).toEqual([])
+    expect(said.requests).toBeGreaterThan(200)
+    expect((await migrations()).filter((name) => !former.includes(name))).toHaveLength(1)
+    expect((await crawl.get()).status?.schema?.version).toBe(good.number)
+  })
+
+  test('and back to one that does not know the schema: refused, the pods stay', async () => {
+    await crawl.apply({})
+    const condition = await crawl.until('SchemaUpToDate', { status: 'False', reason: 'SchemaTooNew' })
+    expect(condition.message).toContain(good.number)
+    expect(await imageOf()).toContain(tags.good)
+    await crawl.apply({ image: { tag: tags.good } })
+    await crawl.ready()
+  })
+})
