@@ -107,7 +107,8 @@ describe('a child', () => {
 
 describe('deletion', () => {
   test('keeps the claim and says so; an instance of the same name has the data again', async () => {
-    await own.fetch(`${crawl.url}/api/queue`, { json: { ...push, items: [{ id: 'kept' }] } })
+    const pushKept = () => own.fetch(`${crawl.url}/api/queue`, { json: { ...push, items: [{ id: 'kept' }] } })
+    await eventually(async () => (await pushKept()).status === 200, { timeoutMs: ALLOWED_MS, intervalMs: 2_000 })
     await home.kubectl('delete', crawl.target)
     await home.wait('statefulset/crawl-db', 'delete')
     await eventually(async () => (await home.kubectl('get', 'events')).includes('DataRetained'), {
