@@ -11,15 +11,19 @@ import { troubleOf, troubleStep } from './pod-trouble.ts'
 import { type Step, unfinished } from './step.ts'
 
 /** Keeps the pods of the service: those of the wanted release once its schema is there, and until then those that serve. */
-export function checkApi(observed: Observed, isSchemaReady: boolean): Step {
+export function checkApi(observed: Observed, before: { database: Step; isSchemaReady: boolean }): Step {
+  const { database, isSchemaReady } = before
   const live = liveDeployment(observed)
   const release = isSchemaReady ? wantedRelease(observed) : releaseOf(live)
   if (release === undefined) {
     const message = 'The pods are made when the schema is there.'
     return unfinished('waiting', 'ApiAvailable', { reason: 'ApiUnavailable', message })
   }
+  // More pods, or larger pools, would take connections that are not there.
+  if (live !== undefined && database.why?.reason === 'ConnectionsExceeded') return judge(observed, live)
   const keeping = keep(observed, apiDeployment(observed.instance, release))
-  const actions = [...keeping.actions, ...replicaActions(observed, live)]
+  const isSettled = live === undefined || database.state === 'done'
+  const actions = [...keeping.actions, ...(isSettled ? replicaActions(observed, live) : [])]
   const step = obstacleStep([keeping], actions) ?? { ...judge(observed, live), actions }
   return keeping.actions.length > 0 && step.state === 'done' ? { ...step, ...rollingOut(observed) } : step
 }
@@ -87,7 +91,7 @@ function partly(observed: Observed, { available, wanted }: { available: number; 
         message: `${available} of ${wanted} replicas serve; pods are being started.`,
       })
   if (available === 0) return step
-  const message = `${available} of ${wanted} replicas serve. ${step.why?.message ?? ''}`.trim()
+  const message = trouble ? `${available} of ${wanted} replicas serve. ${trouble.message}` : (step.why?.message ?? '')
   const reason = trouble ? 'ApiDegraded' : 'ApiRollingOut'
   return { ...step, findings: [{ type: 'ApiAvailable', status: 'True', reason, message }] }
 }

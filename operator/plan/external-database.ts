@@ -10,10 +10,11 @@ import type { Observed, SecretState } from '../observed.ts'
 import { jobTrouble } from './job-trouble.ts'
 import { advance, type RunState, rfc3339 } from './runs.ts'
 import { type Step, unfinished } from './step.ts'
-import { type TaskReport, textOf } from './task-report.ts'
+import { sentenceOf, type TaskReport, textOf } from './task-report.ts'
 
 const PROBE_LIMIT_MS = 120_000
-const SECRET_LOOK_MS = 15_000
+/** Secrets of others are not watched: a change of one is found by looking, more often while one is known to be wrong. */
+const SECRET_LOOK_MS = { healthy: 30_000, wrong: 5_000 }
 const LEAST_VERSION = 150_000
 const UNSUITABLE_LOOK_MS = 600_000
 
@@ -23,7 +24,7 @@ type DatabaseStatus = NonNullable<StorageInstanceStatus['database']>
 export function checkExternalDatabase(observed: Observed, database: ExternalDatabase): Step {
   const broken = brokenSecret(observed, database)
   if (broken !== undefined) {
-    return unfinished('blocked', 'DatabaseReachable', broken, { requeueAfterMs: SECRET_LOOK_MS })
+    return unfinished('blocked', 'DatabaseReachable', broken, { requeueAfterMs: SECRET_LOOK_MS.wrong })
   }
   const { instance, release } = observed
   const image = imageOf(instance.spec.image, release.serviceImage)
@@ -37,7 +38,9 @@ export function checkExternalDatabase(observed: Observed, database: ExternalData
   const state = suit(observed, probed)
   const step = judge(observed, state)
   const facts = { ...step.facts, ...(state.run && { runs: { probe: state.run } }) }
-  return { ...step, facts, actions: state.actions, requeueAfterMs: state.requeueAfterMs }
+  const lookMs = step.state === 'done' ? SECRET_LOOK_MS.healthy : SECRET_LOOK_MS.wrong
+  const requeueAfterMs = Math.min(lookMs, state.requeueAfterMs ?? lookMs)
+  return { ...step, facts, actions: state.actions, requeueAfterMs }
 }
 
 /** Another Secret, or another content, is another probe. */
@@ -96,15 +99,15 @@ function judge(observed: Observed, { state, run, report }: RunState): Step {
 }
 
 function failed(report: TaskReport, job: string): Step {
-  const said = textOf(report.error) ?? 'The probe did not say why it failed.'
+  const said = sentenceOf(report.error) ?? 'The probe did not say why it failed.'
   const reason = UNSUITABLE.find((one) => one === report.code)
   if (reason !== undefined) return unfinished('blocked', 'DatabaseReachable', { reason, message: said })
   const look = `See: kubectl logs job/${job}.`
   if (/password authentication failed|role .* does not exist|28P01|28000/i.test(said)) {
-    const message = `${said} Correct the Secret; a change of it is tried at once. ${look}`
+    const message = `${said} Correct the Secret; a change of it is tried within seconds. ${look}`
     return unfinished('blocked', 'DatabaseReachable', { reason: 'CredentialsRejected', message })
   }
-  const message = `${said} It is tried again by itself, and at once when the Secret changes. ${look}`
+  const message = `${said} It is tried again by itself, and within seconds when the Secret changes. ${look}`
   const isAway = report.code === 'unreachable'
   return unfinished('waiting', 'DatabaseReachable', { reason: isAway ? 'DatabaseUnreachable' : 'ProbeFailed', message })
 }

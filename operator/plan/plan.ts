@@ -26,7 +26,7 @@ export function plan(observed: Observed): Plan {
   const database = checkDatabase(observed)
   const schema = database.state === 'done' ? checkSchema(observed) : undefined
   // The pods that are there are kept in shape whatever the database does.
-  const api = checkApi(observed, schema?.state === 'done')
+  const api = checkApi(observed, { database, isSchemaReady: schema?.state === 'done' })
   const contract = schema?.state === 'done' ? checkContract(observed, api.state === 'done') : undefined
   const drift = checkDrift(observed)
   return { steps: { surroundings, database, ...(schema && { schema }), api, ...(contract && { contract }), drift } }

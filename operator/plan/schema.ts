@@ -9,7 +9,7 @@ import type { Observed } from '../observed.ts'
 import { jobTrouble } from './job-trouble.ts'
 import { advance, isActive, type RunState } from './runs.ts'
 import { type Facts, type Step, unfinished } from './step.ts'
-import { type TaskReport, textOf } from './task-report.ts'
+import { sentenceOf, type TaskReport, textOf } from './task-report.ts'
 
 /** How long one migration run may take: indexes of large tables are built in it. */
 const MIGRATE_LIMIT_MS = 6 * 3_600_000
@@ -161,7 +161,7 @@ function failed(report: TaskReport, job: string): Step {
   const next = isTransient
     ? 'It is tried again by itself.'
     : advice || `Correct it; to try again at once: kubectl annotate with ${ANNOTATIONS.run}=migrate-<token>.`
-  const said = textOf(report.error) ?? 'The migration did not say why it failed.'
+  const said = sentenceOf(report.error) ?? 'The migration did not say why it failed.'
   const message = `${said} The pods of the former release go on serving. ${next} See: kubectl logs job/${job}.`
   return unfinished(isTransient ? 'waiting' : 'blocked', 'SchemaUpToDate', { reason, message })
 }

@@ -16,3 +16,8 @@ export function parseReport(text: string | undefined): TaskReport | undefined {
 export function textOf(value: unknown, most = 600): string | undefined {
   return typeof value === 'string' && value !== '' ? value.replaceAll(/\s+/g, ' ').trim().slice(0, most) : undefined
 }
+
+/** The same, with a full stop at its end. */
+export function sentenceOf(value: unknown): string | undefined {
+  return textOf(value)?.replace(/[^.!?]$/, '$&.')
+}
