@@ -56,7 +56,8 @@ function start(observed: Observed, need: RunNeed, attempt: number): RunState {
   const startedAt = wholeSeconds(observed.now)
   const name = runName(observed.instance.metadata.name, need.kind, startedAt)
   if (name === former?.name || isTaskAlive(observed)) {
-    return { state: 'queued', run: former, actions: [], requeueAfterMs: POLL_MS }
+    const actions = former ? leftovers(observed, former) : []
+    return { state: 'queued', run: former, actions, requeueAfterMs: POLL_MS }
   }
   const deadline = new Date(startedAt.getTime() + need.limitMs)
   const run: RunStatus = {
@@ -73,7 +74,13 @@ function start(observed: Observed, need: RunNeed, attempt: number): RunState {
 function retry(observed: Observed, need: RunNeed, run: RunStatus): RunState {
   const waitMs = Date.parse(run.retryAt ?? '') - observed.now.getTime()
   if (!(waitMs > 0)) return start(observed, need, (run.attempt ?? 1) + 1)
-  return { state: 'failed', run, actions: [], requeueAfterMs: waitMs, report: parseReport(run.message) }
+  const actions = leftovers(observed, run)
+  return { state: 'failed', run, actions, requeueAfterMs: waitMs, report: parseReport(run.message) }
+}
+
+/** The Job of a run that is over although its Job is not: stopped again, should the first try have been lost. */
+function leftovers({ jobs }: Observed, run: RunStatus): Action[] {
+  return jobs.filter((job) => job.metadata.name === run.name && endOf(job) === undefined).map(removal)
 }
 
 function follow(observed: Observed, need: RunNeed, run: RunStatus): RunState {

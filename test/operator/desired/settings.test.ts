@@ -1,0 +1,106 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import * as app from '../../../app/contract.ts'
+import { OWNED_PARAMETERS } from '../../../operator/api/owned-settings.ts'
+import { refusedParameters } from '../../../operator/desired/database-parameters.ts'
+import { postgresqlConf } from '../../../operator/desired/database-settings.ts'
+import { RESERVED_CONNECTIONS, tune } from '../../../operator/desired/database-tuning.ts'
+import { imageOf, versionOf } from '../../../operator/desired/image.ts'
+import { parseQuantity } from '../../../operator/desired/quantity.ts'
+import * as contract from '../../../operator/service-contract.ts'
+
+const GIB = 2 ** 30
+const megabytes = (text: string | undefined) => Number(/^(\d+)MB$/.exec(text ?? '')?.[1])
+
+describe('quantities', () => {
+  test.each([
+    ['1Gi', GIB],
+    ['512Mi', GIB / 2],
+    ['250m', 0.25],
+    ['1000m', 1],
+    ['1.5', 1.5],
+    ['2e3', 2_000],
+    [4, 4],
+  ])('%s is %d', (text, number) => expect(parseQuantity(text)).toBe(number))
+
+  test('anything else is none', () => {
+    for (const text of ['', 'much', '1GiB', '--1', undefined]) expect(parseQuantity(text)).toBeUndefined()
+  })
+})
+
+describe('tuning', () => {
+  test('a gibibyte: a quarter for shared buffers, 100 connections', () => {
+    expect(tune({ memoryBytes: GIB, volumeBytes: 10 * GIB, poolConnections: 60 })).toMatchObject({
+      max_connections: '100',
+      shared_buffers: '256MB',
+      effective_cache_size: '768MB',
+      work_mem: '2MB',
+    })
+  })
+
+  test('whatever there is: the buffers fit, one sort of each connection fits, and every pool finds its connections', () => {
+    const inputs = fc.record({
+      memoryBytes: fc.integer({ min: 2 ** 28, max: 2 ** 40 }),
+      volumeBytes: fc.integer({ min: 2 ** 28, max: 2 ** 44 }),
+      poolConnections: fc.integer({ min: 0, max: 5_000 }),
+    })
+    fc.assert(
+      fc.property(inputs, (input) => {
+        const settings = tune(input)
+        const connections = Number(settings.max_connections)
+        expect(connections).toBeGreaterThanOrEqual(input.poolConnections + RESERVED_CONNECTIONS)
+        expect(connections % 100).toBe(0)
+        const memory = input.memoryBytes / 2 ** 20
+        expect(megabytes(settings.shared_buffers)).toBeLessThanOrEqual(memory / 4)
+        // A megabyte is the least that helps at all, however many connections there are.
+        const sorts = megabytes(settings.work_mem) * connections
+        expect(sorts).toBeLessThanOrEqual(Math.max(memory / 4, connections))
+        expect(megabytes(settings.max_wal_size)).toBeLessThanOrEqual(Math.max(64, input.volumeBytes / 2 ** 20 / 8))
+      }),
+    )
+  })
+})
+
+describe('postgresql.conf', () => {
+  const input = { memoryBytes: GIB, volumeBytes: 10 * GIB, poolConnections: 60 }
+  const last = (conf: string, name: string) => conf.split('\n').findLast((line) => line.startsWith(`${name} = `))
+
+  test('takes parameters over what is tuned, and nothing over what the operator insists on', () => {
+    const conf = postgresqlConf(input, { work_mem: '16MB', ssl: 'off', log_line_prefix: "it's %m" })
+    expect(last(conf, 'work_mem')).toBe("work_mem = '16MB'")
+    expect(last(conf, 'ssl')).toBe("ssl = 'on'")
+    expect(last(conf, 'log_line_prefix')).toBe("log_line_prefix = 'it''s %m'")
+  })
+
+  test('refuses what the operator owns by name, in any case of letters, and what would lead around it', () => {
+    for (const name of [...OWNED_PARAMETERS, 'SSL', 'include', 'ssl_ciphers', 'recovery_target']) {
+      expect(refusedParameters({ [name]: 'x' })).toEqual([`"${name}" is set by the operator itself`])
+    }
+    expect(refusedParameters({ 'a b': '1' })[0]).toContain('is not the name of a setting')
+    expect(refusedParameters({ work_mem: "1\nssl = 'off'" })[0]).toContain('line break')
+    expect(refusedParameters({ work_mem: '16MB', 'auto_explain.log_min_duration': '1s' })).toEqual([])
+  })
+})
+
+describe('the image', () => {
+  const digest = `sha256:${'a'.repeat(64)}`
+
+  test.each([
+    [{}, 'registry:5000/sonoma:1'],
+    [{ tag: '2' }, 'registry:5000/sonoma:2'],
+    [{ repository: 'mirror/sonoma' }, 'mirror/sonoma:1'],
+    [{ repository: 'mirror/sonoma', tag: '2', digest }, `mirror/sonoma@${digest}`],
+  ])('%j is %s', (image, expected) => {
+    expect(imageOf({ pullPolicy: 'IfNotPresent', ...image }, 'registry:5000/sonoma:1')).toBe(expected)
+  })
+
+  test('tells its version where that can be a label', () => {
+    expect(versionOf('registry:5000/sonoma:1.2')).toBe('1.2')
+    expect(versionOf('registry:5000/sonoma')).toBeUndefined()
+    expect(versionOf(`sonoma@${digest}`)).toBeUndefined()
+  })
+})
+
+test('the ports that the operator relies on are those of the service', () => {
+  expect(contract).toMatchObject({ HTTP_PORT: app.HTTP_PORT, METRICS_PORT: app.METRICS_PORT })
+})
