@@ -104,7 +104,7 @@ export class Operator {
     if (this.#stopping.signal.aborted) return
     this.#isAtWork = true
     for (const { metadata } of this.#watches.caches.instances.list())
-      this.#queue.add(`${metadata.namespace}/${metadata.name}`)
+      this.#queue.addBehind(`${metadata.namespace}/${metadata.name}`)
     this.#events.start()
     this.#workers.start()
   }

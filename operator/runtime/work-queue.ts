@@ -18,10 +18,13 @@ export type Taken<K> = { key: K } | 'shutDown'
 
 type Delayed = { readyAtMs: number; cancel: Cancel }
 
+/** One of so many keys is taken from behind even where others wait, so that nothing waits for ever. */
+const FAIR_SHARE = 8
+
 /**
  * Keys that wait for a worker, in the semantics of client-go: first in, first out; a key is in it once however often it is
  * added; a key is never with two workers; added while it is worked on, it comes back once when that is done.
- * Who takes a key by `get` must call `done` for it.
+ * Who takes a key by `get` must call `done` for it. Keys of `addBehind` wait behind all others.
  */
 export class WorkQueue<K = string> {
   readonly #clock: Clock
@@ -29,12 +32,14 @@ export class WorkQueue<K = string> {
   readonly #observer: WorkQueueObserver
   /** Keys in order, with the time each has been here since; a Map keeps the order of insertion. */
   readonly #waiting = new Map<K, number>()
+  readonly #behind = new Map<K, number>()
   /** Keys that have work to do: those waiting, and those added again while they are worked on. */
   readonly #dirty = new Set<K>()
   readonly #processing = new Map<K, number>()
   readonly #delayed = new Map<K, Delayed>()
   readonly #takers: ((taken: Taken<K>) => void)[] = []
   #isShutDown = false
+  #takes = 0
 
   constructor(options: WorkQueueOptions<K>) {
     this.#clock = options.clock
@@ -44,10 +49,14 @@ export class WorkQueue<K = string> {
 
   /** The key has work to do. No effect where that is known already, or after `shutDown`. */
   add(key: K): void {
-    if (this.#isShutDown || this.#dirty.has(key)) return
-    this.#observer.added?.()
-    this.#dirty.add(key)
-    if (!this.#processing.has(key)) this.#enqueue(key)
+    if (this.#isShutDown) return
+    if (this.#dirty.has(key)) this.#bringForward(key)
+    else this.#note(key, this.#waiting)
+  }
+
+  /** Adds a key that nothing is known to have happened to: what has changed goes before it. */
+  addBehind(key: K): void {
+    if (!this.#isShutDown && !this.#dirty.has(key)) this.#note(key, this.#behind)
   }
 
   /** Adds the key `ms` from now (0 and less: now). Of several delayed adds of one key the earliest counts. */
@@ -85,7 +94,7 @@ export class WorkQueue<K = string> {
     if (startedAtMs === undefined) return
     this.#processing.delete(key)
     this.#observer.finished?.((this.#clock.monotonicMs() - startedAtMs) / 1_000)
-    if (this.#dirty.has(key)) this.#enqueue(key)
+    if (this.#dirty.has(key)) this.#enqueue(key, this.#waiting)
   }
 
   /** No more adds, delayed ones are dropped; what waits is still handed out. */
@@ -93,12 +102,12 @@ export class WorkQueue<K = string> {
     this.#isShutDown = true
     for (const { cancel } of this.#delayed.values()) cancel()
     this.#delayed.clear()
-    if (this.#waiting.size === 0) for (const taker of this.#takers.splice(0)) taker('shutDown')
+    if (this.depth === 0) for (const taker of this.#takers.splice(0)) taker('shutDown')
   }
 
   /** Keys that wait for a worker; delayed ones and those in work are not counted. */
   get depth(): number {
-    return this.#waiting.size
+    return this.#waiting.size + this.#behind.size
   }
 
   /** Keys that wait for their time. */
@@ -124,22 +133,43 @@ export class WorkQueue<K = string> {
     this.#delayed.set(key, { readyAtMs, cancel })
   }
 
-  #enqueue(key: K): void {
-    this.#waiting.set(key, this.#clock.monotonicMs())
+  #note(key: K, line: Map<K, number>): void {
+    this.#observer.added?.()
+    this.#dirty.add(key)
+    if (!this.#processing.has(key)) this.#enqueue(key, line)
+  }
+
+  /** It keeps the time that it has waited since. */
+  #bringForward(key: K): void {
+    const sinceMs = this.#behind.get(key)
+    if (sinceMs === undefined) return
+    this.#behind.delete(key)
+    this.#waiting.set(key, sinceMs)
+  }
+
+  #enqueue(key: K, line: Map<K, number>): void {
+    line.set(key, this.#clock.monotonicMs())
     const taker = this.#takers.shift()
     const taken = taker && this.#take()
     if (taken !== undefined) taker?.(taken)
   }
 
   #take(): Taken<K> | undefined {
-    const [first] = this.#waiting
+    const line = this.#nextLine()
+    const [first] = line
     if (first === undefined) return this.#isShutDown ? 'shutDown' : undefined
     const [key, sinceMs] = first
     const nowMs = this.#clock.monotonicMs()
-    this.#waiting.delete(key)
+    line.delete(key)
     this.#dirty.delete(key)
     this.#processing.set(key, nowMs)
     this.#observer.taken?.((nowMs - sinceMs) / 1_000)
     return { key }
+  }
+
+  #nextLine(): Map<K, number> {
+    if (this.#behind.size === 0) return this.#waiting
+    this.#takes += 1
+    return this.#waiting.size === 0 || this.#takes % FAIR_SHARE === 0 ? this.#behind : this.#waiting
   }
 }

@@ -48,6 +48,42 @@ describe('the work queue', () => {
     expect(queue.depth).toBe(0)
   })
 
+  test('what has changed goes before what was added behind, and is not handed out twice', async () => {
+    const { queue } = start()
+    for (const key of ['a', 'b', 'c', 'd']) queue.addBehind(key)
+    queue.add('x')
+    queue.add('c')
+    queue.addBehind('x')
+    expect(queue.depth).toBe(5)
+    expect(await takeAll(queue)).toEqual(['x', 'c', 'a', 'b', 'd'])
+  })
+
+  test('a key behind comes within eight takes however many others there are', async () => {
+    const { queue } = start()
+    queue.addBehind('behind')
+    for (let i = 0; i < 20; i += 1) queue.add(`changed-${i}`)
+    expect((await takeAll(queue)).indexOf('behind')).toBeLessThan(8)
+  })
+
+  test('a key that is worked on can be added behind, and comes back once', async () => {
+    const { queue } = start()
+    queue.add('a')
+    await queue.get()
+    queue.addBehind('a')
+    queue.add('a')
+    queue.done('a')
+    expect(await takeAll(queue)).toEqual(['a'])
+  })
+
+  test('after shutDown what is behind is still handed out', async () => {
+    const { queue } = start()
+    queue.addBehind('a')
+    queue.shutDown()
+    queue.addBehind('b')
+    expect(await takeAll(queue)).toEqual(['a'])
+    expect(await queue.get()).toBe('shutDown')
+  })
+
   test('who waits gets the next key, in the order of waiting', async () => {
     const { queue } = start()
     const got: Taken<string>[] = []
