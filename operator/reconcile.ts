@@ -6,6 +6,7 @@ import { eventsOf } from './condition-events.ts'
 import { hasCode } from './kube/api-error.ts'
 import { observe } from './observe.ts'
 import type { Observed } from './observed.ts'
+import { OwnWrites } from './own-writes.ts'
 import type { ReconcilerParts } from './parts.ts'
 import { type Plan, plan, stepsOf } from './plan/plan.ts'
 import { isActive } from './plan/runs.ts'
@@ -22,6 +23,7 @@ const OUTDATED_LOOK_MS = 1_000
 export class Reconciler {
   readonly #parts: ReconcilerParts
   readonly #readings: SchemaReadings
+  readonly #ownWrites = new OwnWrites()
 
   constructor(parts: ReconcilerParts, readings = new SchemaReadings()) {
     this.#parts = parts
@@ -30,7 +32,8 @@ export class Reconciler {
 
   /** Level-triggered and idempotent; rejects where a step failed and is to be tried again. */
   async reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult> {
-    const instance = this.#parts.caches.instances.get(key) as StorageInstance | undefined
+    const cached = this.#parts.caches.instances.get(key) as StorageInstance | undefined
+    const instance = this.#ownWrites.newest(key, cached)
     if (instance === undefined) {
       this.#forgetReadings()
       await retainClaims(this.#parts, key, signal)
@@ -82,6 +85,7 @@ export class Reconciler {
     const { name, namespace, resourceVersion } = instance.metadata
     const object = { apiVersion, kind, metadata: { name, namespace, resourceVersion }, status }
     const written = (await this.#parts.client.applyStatus(object as KubeObject, { signal })) as StorageInstance
+    this.#ownWrites.note(keyOf(instance), instance, written)
     for (const event of eventsOf(instance, status)) {
       this.#parts.events.record({ regarding: instance, ...event, action: 'Reconcile' })
       this.#parts.log.info({ instance: keyOf(instance), reason: event.reason }, event.message)
