@@ -15,7 +15,7 @@ const WATCHED: Record<CacheName, Watched> = {
   configMaps: { resource: resources.CONFIG_MAPS },
   deployments: { resource: resources.DEPLOYMENTS },
   horizontalPodAutoscalers: { resource: resources.HORIZONTAL_POD_AUTOSCALERS },
-  jobs: { resource: resources.JOBS },
+  jobs: { resource: resources.JOBS, keep: withoutSpec },
   networkPolicies: { resource: resources.NETWORK_POLICIES },
   persistentVolumeClaims: { resource: resources.PERSISTENT_VOLUME_CLAIMS },
   podDisruptionBudgets: { resource: resources.POD_DISRUPTION_BUDGETS },
@@ -98,6 +98,12 @@ function informerOf(
 function instanceOfChild({ metadata }: KubeObject): string[] {
   const instance = metadata.labels?.[LABELS.storageInstance]
   return instance === undefined ? [] : [`${metadata.namespace}/${instance}`]
+}
+
+/** A Job is made once and never changed: only how it goes is looked at. */
+function withoutSpec(object: KubeObject): KubeObject {
+  const { spec: _, ...kept } = object as KubeObject & { spec?: unknown }
+  return kept
 }
 
 type Pod = KubeObject & { spec?: { nodeName?: string; containers?: { name: string; image?: string }[] } }

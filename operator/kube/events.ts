@@ -111,7 +111,13 @@ export class KubeEvents implements EventRecorder, BackgroundService {
     }
     const at = clock.now()
     const times = { firstAt: at, lastAt: at, dueAtMs: clock.monotonicMs() }
-    this.#series.set(key, { name: eventName(request, key, at), request, count: 1, written: 0, ...times })
+    this.#series.set(key, {
+      name: eventName(request, key, at),
+      request: withoutContent(request),
+      count: 1,
+      written: 0,
+      ...times,
+    })
     this.#wake()
   }
 
@@ -194,6 +200,13 @@ export class KubeEvents implements EventRecorder, BackgroundService {
 }
 
 type KubeEvent = KubeObject & { metadata: ObjectMeta; [field: string]: unknown }
+
+/** Of the object only what an event names: thousands of events are remembered, and would keep as many outdated objects. */
+function withoutContent(request: EventRequest): EventRequest {
+  const { apiVersion, kind, metadata } = request.regarding
+  const { namespace, name, uid, resourceVersion } = metadata
+  return { ...request, regarding: { apiVersion, kind, metadata: { namespace, name, uid, resourceVersion } } }
+}
 
 function namespaceOf({ regarding }: EventRequest): string {
   return regarding.metadata.namespace ?? 'default'
