@@ -67,7 +67,8 @@ describe('log lines', () => {
     const items = [{ id: PAYLOAD, payload: { PAYLOAD } }]
     await call('POST', '/api/queue', { operation: 'push', queue: 'q', items })
     await service.database?.query(
-      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE $1',
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE application_name LIKE $1 AND datname = current_database()`,
       ['sonoma-storage%'],
     )
     await call('POST', '/api/queue', { operation: 'pop', queue: 'q', leaseSeconds: 60 })

@@ -23,7 +23,7 @@ const BATCH = 1_000
 /** Every how many runs old and done items are looked for. */
 const REMOVAL_EVERY = 10
 // Any fixed number that nothing else in the database uses as an advisory lock.
-const LOCK = { name: 'queue_sweep_lock', text: 'SELECT pg_try_advisory_xact_lock(7305124911735) AS locked' }
+const LOCK = { name: 'queue_sweep_lock', text: 'SELECT pg_try_advisory_xact_lock(7305124911738) AS locked' }
 
 const TABLES = {
   name: 'queue_sweep_tables',
