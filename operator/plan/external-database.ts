@@ -38,7 +38,9 @@ export function checkExternalDatabase(observed: Observed, database: ExternalData
   const state = suit(observed, probed)
   const step = judge(observed, state)
   const facts = { ...step.facts, ...(state.run && { runs: { probe: state.run } }) }
-  const lookMs = step.state === 'done' ? SECRET_LOOK_MS.healthy : SECRET_LOOK_MS.wrong
+  // A probe that is under way tells of its end by itself.
+  const isWrong = step.state === 'blocked' || state.state === 'failed'
+  const lookMs = isWrong ? SECRET_LOOK_MS.wrong : SECRET_LOOK_MS.healthy
   const requeueAfterMs = Math.min(lookMs, state.requeueAfterMs ?? lookMs)
   return { ...step, facts, actions: state.actions, requeueAfterMs }
 }
