@@ -5,6 +5,7 @@ export type MigrationErrorCode =
   | 'edited'
   | 'missing'
   | 'out_of_order'
+  | 'too_new'
   | 'not_approved'
   | 'irreversible'
   | 'preflight'
@@ -38,6 +39,7 @@ const EXIT_BY_CODE: Record<MigrationErrorCode, number> = {
   edited: EXIT_CODES.blocked,
   missing: EXIT_CODES.blocked,
   out_of_order: EXIT_CODES.blocked,
+  too_new: EXIT_CODES.blocked,
   not_approved: EXIT_CODES.blocked,
   irreversible: EXIT_CODES.blocked,
   preflight: EXIT_CODES.blocked,

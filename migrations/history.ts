@@ -178,7 +178,10 @@ export function pendingMigrations(files: MigrationFile[], history: HistoryRow[])
   )
 }
 
-/** Throws `edited` or `missing` where the files are not those that were applied. Ones above all files are a newer release's. */
+/**
+ * Throws `edited` or `missing` where the files are not those that were applied. Ones above all files are a newer
+ * release's: they stop an older one only where they removed something (`too_new`).
+ */
 export function checkHistory(files: MigrationFile[], history: HistoryRow[]): void {
   const byVersion = new Map(files.map((file) => [file.version, file]))
   const newest = files.at(-1)?.version ?? ''
@@ -186,6 +189,7 @@ export function checkHistory(files: MigrationFile[], history: HistoryRow[]): voi
     const file = byVersion.get(row.version)
     if (file) checkUnchanged(row, file)
     else if (row.version < newest) throw missing(row)
+    else if (row.phase === 'contract' && row.state !== 'reverted') throw tooNew(row, newest)
   }
 }
 
@@ -195,6 +199,13 @@ function checkUnchanged(row: HistoryRow, file: MigrationFile): void {
   throw new MigrationError(
     'edited',
     `Migration ${row.version}_${row.name} was edited after it was applied (${which}); restore the file and put the change into a new one.`,
+  )
+}
+
+function tooNew(row: HistoryRow, newest: string): MigrationError {
+  return new MigrationError(
+    'too_new',
+    `The contract migration ${row.version}_${row.name} of a newer release is applied here, and this release, whose newest is ${newest}, may need what it removed; run the newer release, or take it back with \`down --to ${newest}\`.`,
   )
 }
 

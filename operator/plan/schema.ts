@@ -142,7 +142,7 @@ function succeeded({ instance }: Observed, report: TaskReport | undefined): Step
 }
 
 const ADVICE: Record<string, { reason: Reason; advice: string }> = {
-  newer: {
+  too_new: {
     reason: 'SchemaTooNew',
     advice: 'Go back to the newer image, or roll the schema back first (docs/migrations.md).',
   },

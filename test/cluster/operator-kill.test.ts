@@ -26,12 +26,15 @@ function chance(seed: number): () => number {
   }
 }
 
+/** kill -9 of the replica that works; its pod is replaced, or the kubelet would start it later after each kill. */
 async function killOperator(): Promise<void> {
-  const pod = await leader()
-  await killPod(OPERATOR_SPACE, pod).catch(async () => {
-    // It is being started again already; the other one is as good.
-    await killPod(OPERATOR_SPACE, await OPERATOR_SPACE.pod('app.kubernetes.io/component=operator'))
-  })
+  const kill = async () => {
+    const pod = await leader()
+    await killPod(OPERATOR_SPACE, pod)
+    await OPERATOR_SPACE.kubectl('delete', 'pod', pod, '--force', '--grace-period=0', '--wait=false')
+  }
+  // The lease may name one that is gone, until the other one takes it.
+  await eventually(kill, { timeoutMs: 60_000, intervalMs: 250 })
 }
 
 /** What must never change, and the runs that there were. */

@@ -14,6 +14,12 @@ const good = {
   up: '-- phase: expand\nALTER TABLE public.documents ADD COLUMN next_note text;\nSELECT pg_sleep(3);\n',
   down: 'ALTER TABLE public.documents DROP COLUMN next_note;\n',
 }
+const contract = {
+  number: '0099',
+  name: 'contract',
+  up: '-- phase: contract\nALTER TABLE public.documents DROP COLUMN next_note;\n',
+  down: 'ALTER TABLE public.documents ADD COLUMN next_note text;\n',
+}
 const bad = {
   number: '0099',
   name: 'broken',
@@ -27,7 +33,10 @@ let tags: { good: string; bad: string }
 beforeAll(async () => {
   await ensureOperator()
   crawl = await Instance.create(space)
-  tags = { good: await provideNextImage(good), bad: await provideNextImage(bad) }
+  tags = {
+    good: await provideNextImage('next', [good, contract]),
+    bad: await provideNextImage('broken', [bad]),
+  }
   client = await Client.start(space, 'loader')
   await crawl.ready()
 })
@@ -80,12 +89,25 @@ describe('an image with a migration in it', () => {
     expect((await crawl.get()).status?.schema?.version).toBe(good.number)
   })
 
-  test('and back to one that does not know the schema: refused, the pods stay', async () => {
+  test('and back, to an older one: the schema allows that as long as nothing was removed', async () => {
     await crawl.apply({})
-    const condition = await crawl.until('SchemaUpToDate', { status: 'False', reason: 'SchemaTooNew' })
-    expect(condition.message).toContain(good.number)
-    expect(await imageOf()).toContain(tags.good)
+    await crawl.ready()
+    expect(await imageOf()).not.toContain(tags.good)
+    expect((await crawl.get()).status?.schema?.version).toBe(good.number)
     await crawl.apply({ image: { tag: tags.good } })
     await crawl.ready()
+  })
+
+  test('removes something only when that is approved, after the pods; then the older image is refused', async () => {
+    expect(await crawl.condition('SchemaUpToDate')).toMatchObject({ status: 'True', reason: 'ContractPending' })
+    const approved = { migrations: { approveContract: [contract.number] } }
+    await crawl.apply({ image: { tag: tags.good }, ...approved })
+    await crawl.until('SchemaUpToDate', { status: 'True', reason: 'SchemaUpToDate' })
+    expect((await crawl.get()).status?.schema?.version).toBe(contract.number)
+    await crawl.apply(approved)
+    const condition = await crawl.until('SchemaUpToDate', { status: 'False', reason: 'SchemaTooNew' })
+    expect(condition.message).toContain(`${contract.number}_${contract.name}`)
+    expect(await imageOf()).toContain(tags.good)
+    expect(await crawl.condition('ApiAvailable')).toMatchObject({ status: 'True' })
   })
 })

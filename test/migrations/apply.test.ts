@@ -51,6 +51,17 @@ describe('the history', () => {
 })
 
 describe('a contract', () => {
+  test('of a newer release stops an older one, which may need what it removed', async () => {
+    const { database, folder, up } = await place()
+    const sql = '-- phase: contract\nALTER TABLE public.documents DROP COLUMN size;'
+    await addMigration(folder, '0100_contract', sql, 'ALTER TABLE public.documents ADD COLUMN size bigint;')
+    await up({ approveContract: ['0100'] })
+    await expect(migrate({ databaseUrl: database.url })).rejects.toMatchObject({
+      code: 'too_new',
+      message: expect.stringContaining('0100_contract'),
+    })
+  })
+
   test('runs only when it is approved by its number; what comes after it does not wait', async () => {
     const { folder, up } = await place()
     const sql =
