@@ -1,6 +1,6 @@
 import type { Session, Statement } from '../database.ts'
 import { DOCUMENT_COLUMNS, type DocumentRow } from './document-json.ts'
-import { withBytesBefore } from './page-weight.ts'
+import { metadataIfSmall, withBytesBefore } from './page-weight.ts'
 
 /** What to export; times are UTC texts. `after` is the id that the last line of an earlier export had. */
 export type ExportQuery = {
@@ -15,12 +15,17 @@ export type ExportQuery = {
   crawledBefore?: string | undefined
 }
 
+/** A row whose metadata is absent where it is large. */
+type SmallRow = Omit<DocumentRow, 'metadata'> & { metadata: string | null }
+
 /** Part of a WHERE clause, with `?` for its value. */
 type Condition = { sql: string; value: string }
 
 const MAX_ROWS = 1_024
 const MIN_ROWS = 16
 const PAGE_BYTES = 2 * 1_048_576
+/** Pages until small documents are expected again after a large one. */
+const WEIGHED_PAGES = 64
 /** How many documents one statement looks at, where a filter may turn most of them down. */
 const WINDOW_ROWS = 20_000
 
@@ -40,6 +45,8 @@ export class ExportPages {
   #after: string | undefined
   /** Rows of the next page: fewer where documents are large, because each of them is weighed. A power of two. */
   #rows = MAX_ROWS
+  /** How many pages are still weighed: that is a fifth of their work, and needless while all documents are small. */
+  #weighed = 0
 
   constructor(session: Session, query: ExportQuery) {
     this.#session = session
@@ -64,15 +71,27 @@ export class ExportPages {
   async #read(end: string | undefined): Promise<DocumentRow[]> {
     const conditions = [...this.#start(), ...this.#filters]
     if (end !== undefined) conditions.push({ sql: 'id <= ?::uuid', value: end })
+    const weighed = () => this.#run<DocumentRow>(weighedStatement(conditions, this.#rows), conditions)
+    if (this.#weighed > 0) {
+      this.#weighed -= 1
+      return weighed()
+    }
+    const rows = await this.#run<SmallRow>(smallStatement(conditions, this.#rows), conditions)
+    const small = untilLarge(rows)
+    if (small.length === rows.length) return small
+    this.#weighed = WEIGHED_PAGES
+    return small.length > 0 ? small : weighed()
+  }
+
+  async #run<R>(statement: Statement, conditions: Condition[]): Promise<R[]> {
     const values = conditions.map(({ value }) => value)
-    return (await this.#session.query<DocumentRow>(pageStatement(conditions, this.#rows), values)).rows
+    return (await this.#session.query<R>(statement, values)).rows
   }
 
   /** The id that ends the next window, undefined where fewer documents are left. */
   async #windowEnd(): Promise<string | undefined> {
     const start = this.#start()
-    const values = start.map(({ value }) => value)
-    return (await this.#session.query<{ id: string }>(windowStatement(start), values)).rows[0]?.id
+    return (await this.#run<{ id: string }>(windowStatement(start), start))[0]?.id
   }
 
   #start(): Condition[] {
@@ -80,13 +99,24 @@ export class ExportPages {
   }
 }
 
-// Filters are planned anew each time, with their values: a plan for any value could walk through all of a large host.
-function pageStatement(conditions: Condition[], rows: number): Statement {
+/** At most so many documents, the metadata of large ones left out. */
+function smallStatement(conditions: Condition[], rows: number): Statement {
+  const text = `SELECT ${metadataIfSmall(DOCUMENT_COLUMNS)} FROM public.documents ${where(conditions)}
+    ORDER BY id LIMIT ${rows}`
+  return prepared(`documents_export_small_${conditions.length}_${rows}`, text, conditions)
+}
+
+/** Ends where the page is full; it has at least one document if there are any. */
+function weighedStatement(conditions: Condition[], rows: number): Statement {
   const source = `SELECT * FROM public.documents ${where(conditions)} ORDER BY id LIMIT ${rows}`
   const text = `SELECT ${DOCUMENT_COLUMNS} FROM ${withBytesBefore(source, 'id')}
     WHERE bytes_before < ${PAGE_BYTES} ORDER BY documents.id`
-  const hasFilters = conditions.some(({ sql }) => !sql.startsWith('id '))
-  return hasFilters ? { text } : { name: `documents_export_${conditions.length}_${rows}`, text }
+  return prepared(`documents_export_${conditions.length}_${rows}`, text, conditions)
+}
+
+// Filters are planned anew each time, with their values: a plan for any value could walk through all of a large host.
+function prepared(name: string, text: string, conditions: Condition[]): Statement {
+  return conditions.some(({ sql }) => !sql.startsWith('id ')) ? { text } : { name, text }
 }
 
 function windowStatement(conditions: Condition[]): Statement {
@@ -103,4 +133,17 @@ function nextRows(found: number, rows: number): number {
   if (found === rows) return Math.min(MAX_ROWS, rows * 2)
   const wanted = 2 ** Math.ceil(Math.log2(found * 2 + 1))
   return Math.max(MIN_ROWS, Math.min(wanted, rows))
+}
+
+function untilLarge(rows: SmallRow[]): DocumentRow[] {
+  const small: DocumentRow[] = []
+  for (const row of rows) {
+    if (!isSmall(row)) break
+    small.push(row)
+  }
+  return small
+}
+
+function isSmall(row: SmallRow): row is DocumentRow {
+  return row.metadata !== null
 }

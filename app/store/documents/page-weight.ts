@@ -3,8 +3,8 @@ export const LARGEST_ANSWER_BYTES = 32 * 1_048_576
 
 // The length of the metadata as text: a large value is compressed or stored elsewhere, and its size in the row says
 // nothing. Small ones, nearly all, are not rendered for it.
-const WEIGHT = `CASE WHEN pg_column_size(metadata) > 1000 OR pg_column_compression(metadata) IS NOT NULL
-  THEN octet_length(metadata::text) ELSE pg_column_size(metadata) END`
+const IS_SMALL = 'pg_column_size(metadata) <= 1000 AND pg_column_compression(metadata) IS NULL'
+const WEIGHT = `CASE WHEN ${IS_SMALL} THEN pg_column_size(metadata) ELSE octet_length(metadata::text) END`
 
 /**
  * SQL for the rows of `source` with `bytes_before`: how much metadata the rows before each one have, in that order. Where it
@@ -23,4 +23,9 @@ export function metadataWithin(columns: string): string {
     'metadata::text',
     `CASE WHEN bytes_before < ${LARGEST_ANSWER_BYTES} THEN metadata::text END AS metadata`,
   )
+}
+
+/** Turns the metadata column of a select list into null where it is large. */
+export function metadataIfSmall(columns: string): string {
+  return columns.replace('metadata::text', `CASE WHEN ${IS_SMALL} THEN metadata::text END AS metadata`)
 }
