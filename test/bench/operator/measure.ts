@@ -6,7 +6,6 @@ import type { OperatorUnderTest } from './operator-under-test.ts'
 
 const QUIET_MS = 10_000
 const QUIET_LIMIT_MS = 600_000
-const BETWEEN_ROUNDS_MS = 300
 
 /** The rates of a stretch of time. */
 export type Stretch = {
@@ -58,12 +57,13 @@ export async function during(
   }
 }
 
-/** Changes ten instances at once, round after round. */
+/** Changes ten instances at once, round after round, each when the former one has rolled out. */
 export async function changeRounds(instances: Instances, rounds: number): Promise<LatencySummary> {
   const latencies: number[] = []
   for (let round = 0; round < rounds; round += 1) {
     latencies.push(...(await instances.changeTen(round)))
-    await delay(BETWEEN_ROUNDS_MS)
+    // The pods of one round are not to be in the way of the next one.
+    await instances.untilReady(() => {})
   }
   return summarise(latencies)
 }
