@@ -146,6 +146,8 @@ function serviceEnvironment(databaseUrl: string): Record<string, string> {
   return {
     DATABASE_URL: databaseUrl,
     NODE_ENV: 'production',
+    // As in the image.
+    MALLOC_ARENA_MAX: '1',
     HOST: '127.0.0.1',
     METRICS_PORT: '0',
     AUTH: 'none',
