@@ -106,9 +106,10 @@ test('recovers from its own death, and from that of PostgreSQL', { timeout: 120_
   const server = serverIn(await dataIn(folder))?.pid ?? 0
   expect(server).not.toBe(orphan)
   signal(server, 'SIGKILL')
+  // Until its processes have gone, a connection may still be answered.
+  await eventually(() => expect(second.output()).toContain('PostgreSQL ended by itself (signal SIGKILL)'))
   const { items } = await eventually(() => queue(url, { operation: 'pop' }), { timeoutMs: 30_000 })
   expect(items.map(({ id }) => id)).toEqual(['acknowledged'])
-  expect(second.output()).toContain('PostgreSQL ended by itself (signal SIGKILL)')
   second.child.kill('SIGINT')
   expect(await second.ended).toEqual({ code: 0 })
   await expectNoPostgres(folder)
