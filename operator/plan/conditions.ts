@@ -1,4 +1,4 @@
-import type { Condition, ConditionType } from '../api/conditions.ts'
+import { CONDITION_TYPES, type Condition } from '../api/conditions.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import type { Finding, Step } from './step.ts'
 
@@ -45,7 +45,7 @@ export function mergeConditions(instance: StorageInstance, findings: readonly Fi
     const lastTransitionTime = before?.status === status ? before.lastTransitionTime : now
     former.set(type, { type, status, reason, message: cut(message), lastTransitionTime, observedGeneration })
   }
-  return [...former.values()].sort((a, b) => ORDER.indexOf(a.type) - ORDER.indexOf(b.type))
+  return [...former.values()].sort((a, b) => CONDITION_TYPES.indexOf(a.type) - CONDITION_TYPES.indexOf(b.type))
 }
 
 const MESSAGE_LENGTH = 2_000
@@ -53,13 +53,3 @@ const MESSAGE_LENGTH = 2_000
 function cut(message: string): string {
   return message.length <= MESSAGE_LENGTH ? message : `${message.slice(0, MESSAGE_LENGTH)}...`
 }
-
-const ORDER: readonly ConditionType[] = [
-  'Ready',
-  'Reconciling',
-  'Stalled',
-  'DatabaseReachable',
-  'SchemaUpToDate',
-  'SchemaDriftFree',
-  'ApiAvailable',
-]
