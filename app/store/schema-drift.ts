@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeDifference, readDrift } from '../../migrations/fingerprint.ts'
+import { BackgroundLoop } from './background-loop.ts'
 import type { Database } from './database.ts'
 import type { StoreObserver } from './observer.ts'
 
@@ -20,8 +21,7 @@ export class SchemaDrift {
   readonly #observer: StoreObserver
   readonly #intervalMs: number
   #state: SchemaDriftState = { drift: 'unknown', differences: [] }
-  #stopping: AbortController | undefined
-  #running: Promise<void> = Promise.resolve()
+  readonly #background = new BackgroundLoop((signal) => this.#loop(signal))
 
   constructor(options: { database: Database; observer: StoreObserver; intervalMs: number }) {
     this.#database = options.database
@@ -36,16 +36,12 @@ export class SchemaDrift {
 
   /** Begins to look in the background. */
   start(): void {
-    if (this.#stopping) return
-    this.#stopping = new AbortController()
-    this.#running = this.#loop(this.#stopping.signal)
+    this.#background.start()
   }
 
   /** Ends after the look under way. */
-  async stop(): Promise<void> {
-    this.#stopping?.abort()
-    await this.#running
-    this.#stopping = undefined
+  stop(): Promise<void> {
+    return this.#background.stop()
   }
 
   /** One look; throws where the database cannot be asked. */

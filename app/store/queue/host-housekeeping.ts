@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { BackgroundLoop } from '../background-loop.ts'
 import type { Database, Session } from '../database.ts'
 import type { StoreObserver } from '../observer.ts'
 import { type QueueDefinition, readDefinitions } from './definition.ts'
@@ -58,8 +59,7 @@ export class HostHousekeeping {
   readonly #options: HostHousekeepingOptions
   readonly #places = new Map<string, string>()
   #next = 0
-  #stopping: AbortController | undefined
-  #running: Promise<void> = Promise.resolve()
+  readonly #background = new BackgroundLoop((signal) => this.#loop(signal))
 
   constructor(options: HostHousekeepingOptions) {
     this.#options = options
@@ -67,16 +67,12 @@ export class HostHousekeeping {
 
   /** Begins to run in the background. */
   start(): void {
-    if (this.#stopping) return
-    this.#stopping = new AbortController()
-    this.#running = this.#loop(this.#stopping.signal)
+    this.#background.start()
   }
 
   /** Ends after the statement under way. */
-  async stop(): Promise<void> {
-    this.#stopping?.abort()
-    await this.#running
-    this.#stopping = undefined
+  stop(): Promise<void> {
+    return this.#background.stop()
   }
 
   /** One batch of each of the next 50 queues; answers how many rows were removed. */
@@ -86,7 +82,7 @@ export class HostHousekeeping {
     this.#next = this.#next + QUEUES_A_RUN < definitions.length ? this.#next + QUEUES_A_RUN : 0
     let removed = 0
     for (const definition of chosen) {
-      if (this.#stopping?.signal.aborted) break
+      if (this.#background.isStopping) break
       removed += (await this.#locked((session) => this.#keep(session, definition))) ?? 0
     }
     return removed

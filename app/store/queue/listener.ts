@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import { BackgroundLoop } from '../background-loop.ts'
 import type { StoreObserver } from '../observer.ts'
 
 export type QueueListenerOptions = {
@@ -26,8 +27,7 @@ const END_TIMEOUT_MS = 1_000
  */
 export class QueueListener {
   readonly #options: QueueListenerOptions
-  #stopping: AbortController | undefined
-  #running: Promise<void> = Promise.resolve()
+  readonly #background = new BackgroundLoop((signal) => this.#loop(signal))
 
   constructor(options: QueueListenerOptions) {
     this.#options = options
@@ -35,16 +35,12 @@ export class QueueListener {
 
   /** Begins to listen in the background. */
   start(): void {
-    if (this.#stopping) return
-    this.#stopping = new AbortController()
-    this.#running = this.#loop(this.#stopping.signal)
+    this.#background.start()
   }
 
   /** Ends the connection. */
-  async stop(): Promise<void> {
-    this.#stopping?.abort()
-    await this.#running
-    this.#stopping = undefined
+  stop(): Promise<void> {
+    return this.#background.stop()
   }
 
   async #loop(signal: AbortSignal): Promise<void> {

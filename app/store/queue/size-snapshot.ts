@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { BackgroundLoop } from '../background-loop.ts'
 import type { Database, Session } from '../database.ts'
 import type { StoreObserver } from '../observer.ts'
 import { type QueueDefinition, readDefinitions } from './definition.ts'
@@ -63,8 +64,7 @@ export class SizeSnapshot {
   readonly #options: SizeSnapshotOptions
   #sizes: ReadonlyMap<string, number> = new Map()
   #countedAt = Number.NEGATIVE_INFINITY
-  #stopping: AbortController | undefined
-  #running: Promise<void> = Promise.resolve()
+  readonly #background = new BackgroundLoop((signal) => this.#loop(signal))
 
   constructor(options: SizeSnapshotOptions) {
     this.#options = options
@@ -77,16 +77,12 @@ export class SizeSnapshot {
 
   /** Begins to read, and to count where nobody else does. */
   start(): void {
-    if (this.#stopping) return
-    this.#stopping = new AbortController()
-    this.#running = this.#loop(this.#stopping.signal)
+    this.#background.start()
   }
 
   /** Ends after the statement under way. */
-  async stop(): Promise<void> {
-    this.#stopping?.abort()
-    await this.#running
-    this.#stopping = undefined
+  stop(): Promise<void> {
+    return this.#background.stop()
   }
 
   /** Reads what is stored, and counts first where that is too old and no other replica is at it. */

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { BackgroundLoop } from '../background-loop.ts'
 import type { Database, Session } from '../database.ts'
 import type { StoreObserver } from '../observer.ts'
 import { moveDead } from './dead-letter.ts'
@@ -95,8 +96,7 @@ const REMOVE_DONE = new TableStatements('queue_sweep_done', removeText(DONE, 'j.
  */
 export class Sweep {
   readonly #options: SweepOptions
-  #stopping: AbortController | undefined
-  #running: Promise<void> = Promise.resolve()
+  readonly #background = new BackgroundLoop((signal) => this.#loop(signal))
   #runs = 0
 
   constructor(options: SweepOptions) {
@@ -105,16 +105,12 @@ export class Sweep {
 
   /** Begins to run in the background. */
   start(): void {
-    if (this.#stopping) return
-    this.#stopping = new AbortController()
-    this.#running = this.#loop(this.#stopping.signal)
+    this.#background.start()
   }
 
   /** Ends after the batch under way. */
-  async stop(): Promise<void> {
-    this.#stopping?.abort()
-    await this.#running
-    this.#stopping = undefined
+  stop(): Promise<void> {
+    return this.#background.stop()
   }
 
   /** One run over all queues, until nothing is left to do. */
@@ -152,7 +148,7 @@ export class Sweep {
     let total = 0
     for (const { name } of rows) {
       let count = BATCH
-      while (count === BATCH && !this.#stopping?.signal.aborted) {
+      while (count === BATCH && !this.#background.isStopping) {
         const definition = await readDefinition(this.#options.database, name)
         count = definition === undefined ? 0 : await batch(definition)
         total += count
