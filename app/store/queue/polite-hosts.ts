@@ -4,13 +4,15 @@ import { TableStatements } from './table.ts'
 
 // The $7 hosts that have been due for the longest, at the time $8 (microseconds since 1970; null: now), so that a second
 // look within one pop passes over the hosts that the first one served; of each its first items; and the first items without
-// a host. Everything that is locked elsewhere is passed over: concurrent pops share the hosts out.
+// a host. Everything that is locked elsewhere is passed over: concurrent pops share the hosts out. Hosts that have been due
+// since before $9 (null: none) are passed over unseen.
 const ctes = (table: string) => `
 due AS MATERIALIZED (
-  SELECT h.host, h.ready_at, COALESCE(h.delay_seconds, $5::double precision) AS delay, room.most, room.is_limited
+  SELECT h.host, h.ready_at, h.due_at, COALESCE(h.delay_seconds, $5::double precision) AS delay, room.most, room.is_limited
   FROM storage.queue_host AS h ${roomText(table)}
-  WHERE h.queue = $1 AND h.due_at <= COALESCE('epoch'::timestamptz + $8::bigint * interval '1 microsecond', now())
-    AND h.due_at < 'infinity' AND h.ready_at <= now() AND room.most > 0 AND ${IS_RUNNING}
+  WHERE h.queue = $1 AND h.due_at >= COALESCE('epoch'::timestamptz + $9::bigint * interval '1 microsecond', '-infinity')
+    AND h.due_at <= COALESCE('epoch'::timestamptz + $8::bigint * interval '1 microsecond', now()) AND h.due_at < 'infinity'
+    AND h.ready_at <= now() AND room.most > 0 AND ${IS_RUNNING}
   ORDER BY h.due_at
   LIMIT $7
   FOR UPDATE OF h SKIP LOCKED
@@ -41,8 +43,18 @@ due AS MATERIALIZED (
   LIMIT $3
 )`
 
+const LOOKED = 'SELECT count(*) FROM due'
+// Only where many were passed over: then looking at them each time is more than the rest of the work.
+const FRONT = `
+  SELECT CASE WHEN $9::bigint IS NULL AND (
+    SELECT count(*) FROM (
+      SELECT FROM storage.queue_host AS h WHERE h.queue = $1 AND h.due_at < first.due_at AND h.due_at < 'infinity' LIMIT 100
+    ) AS passed
+  ) = 100 THEN (extract(epoch FROM first.due_at) * 1000000)::bigint END
+  FROM (SELECT min(due_at) AS due_at FROM due) AS first`
+
 const text = (take: Take) => (table: string) =>
-  politeText(table, take, { ctes: ctes(table), looked: 'SELECT count(*) FROM due' })
+  politeText(table, take, { ctes: ctes(table), looked: LOOKED, front: FRONT })
 
 /** The statements that go from the hosts to their items: for a queue whose head belongs to hosts that must wait. */
 export const POLITE_HOSTS: Record<Take, TableStatements> = {

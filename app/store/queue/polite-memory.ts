@@ -3,6 +3,8 @@ const LARGEST = 65_536
 /** Below this share of items that can be given out, going from the hosts to their items is cheaper. */
 const LEAST_SHARE = 0.25
 const LONGEST_PAUSE = 8
+/** For so long hosts that could not be served are not looked at again, as long as others suffice. */
+const FRONT_MS = 250
 
 /**
  * What a process remembers of one queue's polite pops: which share of the items at its head could be given out. Where it
@@ -14,6 +16,7 @@ export class PoliteMemory {
   #pause = 0
   #skipped = 0
   #dueHosts = Number.POSITIVE_INFINITY
+  #front: { micros: number; untilMs: number } | undefined
 
   /** How many items at the head of the queue a pop of `count` should look at; 0: none this time. */
   windowSize(count: number): number {
@@ -36,6 +39,15 @@ export class PoliteMemory {
   /** How many hosts were due; infinite where there may have been more than were looked at. */
   noteHosts(due: number): void {
     this.#dueHosts = due
+  }
+
+  /** Where a look at hosts may begin, in microseconds since 1970; null: with those that have been due for the longest. */
+  front(nowMs: number): number | null {
+    return this.#front !== undefined && nowMs < this.#front.untilMs ? this.#front.micros : null
+  }
+
+  noteFront(micros: number | null, nowMs: number): void {
+    this.#front = micros === null ? undefined : { micros, untilMs: nowMs + FRONT_MS }
   }
 }
 

@@ -5,9 +5,10 @@ import { IS_READY, TAKE, type Take, type TakenRow } from './pop.ts'
 
 /**
  * What a statement of a polite pop answers: one row an item, and one without an id where there is none. `looked`: how many
- * items or hosts it looked at; `at`: when it began, in microseconds since 1970.
+ * items or hosts it looked at; `at`: when it began; `front`: where many hosts that are due could not be served, since when
+ * the first has been due that could. Both in microseconds since 1970.
  */
-export type PoliteRow = (TakenRow | { id: null }) & Served & { looked: number; at: number }
+export type PoliteRow = (TakenRow | { id: null }) & Served & { looked: number; at: number; front: number | null }
 
 /** The host that an item was given out of, and the delay that this started. */
 export type Served = { host: string | null; delay: number | null }
@@ -61,15 +62,17 @@ const DELAYS = `
 
 /**
  * A whole statement: takes the items of the table expression `given` (id, host, delay; locked, like their hosts), and starts
- * each host's delay. `ctes` are the table expressions that lead to `given`; `looked` says how many of what were looked at.
+ * each host's delay. `ctes` are the table expressions that lead to `given`; `looked` and `front` are queries for the columns
+ * of those names.
  * All that is given is taken: FULL JOIN only keeps the planner from comparing all pairs.
  */
-export function politeText(table: string, take: Take, { ctes, looked }: { ctes: string; looked: string }): string {
+export function politeText(table: string, take: Take, parts: { ctes: string; looked: string; front: string }): string {
+  const { ctes, looked, front } = parts
   return `WITH ${ctes}, delays AS MATERIALIZED (${DELAYS}), moved AS (${MOVED}),
 picked AS MATERIALIZED (SELECT id, clock_timestamp() AS at FROM given),
 taken AS (${TAKE[take](table)})
 SELECT taken.id, taken.key, taken.data, taken.priority, taken.attempt, taken.started, given.host, given.delay,
-  (${looked}) AS looked, (extract(epoch FROM now()) * 1000000)::bigint AS at
+  (${looked}) AS looked, (${front}) AS front, (extract(epoch FROM now()) * 1000000)::bigint AS at
 FROM (VALUES (1)) AS always (one) LEFT JOIN (taken FULL JOIN given ON given.id = taken.id) ON true
 ORDER BY taken.priority DESC, taken.created_on`
 }

@@ -57,7 +57,7 @@ export function politeWindow(take: Take, size: number): TableStatements {
   const known = made.get(name)
   if (known) return known
   const statements = new TableStatements(name, (table) =>
-    politeText(table, take, { ctes: ctes(table, size), looked: LOOKED }),
+    politeText(table, take, { ctes: ctes(table, size), looked: LOOKED, front: 'NULL::bigint' }),
   )
   made.set(name, statements)
   return statements

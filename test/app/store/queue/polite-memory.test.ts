@@ -49,3 +49,14 @@ test('where no more hosts were due than items are asked for, nothing is missed w
   memory.noteHosts(Number.POSITIVE_INFINITY)
   expect(memory.windowSize(5)).toBe(16)
 })
+
+test('a front is kept for a quarter of a second, or until it is taken back', () => {
+  const memory = new PoliteMemory()
+  expect(memory.front(1_000)).toBe(null)
+  memory.noteFront(42, 1_000)
+  expect(memory.front(1_249)).toBe(42)
+  expect(memory.front(1_250)).toBe(null)
+  memory.noteFront(42, 2_000)
+  memory.noteFront(null, 2_010)
+  expect(memory.front(2_011)).toBe(null)
+})

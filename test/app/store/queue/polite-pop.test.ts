@@ -197,6 +197,44 @@ describe('most active items', () => {
   })
 })
 
+describe('behind many hosts at their most active items', () => {
+  test('those that can be served are found, and those that settle an item are not forgotten', async () => {
+    const queue = newQueue()
+    await catalog.put(queue, { politeness: { delaySeconds: 0, maxActive: 1 } })
+    await pushBlockedHead(queue)
+    const full = Array.from({ length: 150 }, (_, n) => `full${n}.example`)
+    const free = Array.from({ length: 40 }, (_, n) => `free${n}.example`)
+    await store.push(
+      queue,
+      full.flatMap((host) => itemsOf(host, 2)),
+    )
+    const leased = await polite.pop(queue, { ...POLITE, count: full.length })
+    await store.push(
+      queue,
+      free.flatMap((host) => itemsOf(host, 3)),
+    )
+    const first = await polite.pop(queue, POLITE)
+    await store.ack(
+      queue,
+      first.map(({ receipt }) => ({ receipt })),
+    )
+    expect([leased.length, first.length]).toEqual([full.length, free.length])
+
+    const served = await Promise.all([
+      polite.pop(queue, { ...POLITE, count: 10 }),
+      polite.pop(queue, { ...POLITE, count: 10 }),
+    ])
+    expect(new Set(served.flat().map(hostOf)).isSubsetOf(new Set(free))).toBe(true)
+    expect(served.flat()).toHaveLength(20)
+    await store.ack(
+      queue,
+      leased.map(({ receipt }) => ({ receipt })),
+    )
+    const rest = await polite.pop(queue, { ...POLITE, count: 500 })
+    expect(new Set(rest.map(hostOf)).size).toBe(full.length + free.length - 20)
+  })
+})
+
 describe('behind the items of a busy host', () => {
   test('other hosts, and items without one, are found', async () => {
     const queue = newQueue()

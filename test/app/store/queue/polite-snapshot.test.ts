@@ -80,6 +80,6 @@ describe.each(cases)('a polite pop whose snapshot misses another one keeps to th
 
     const text = gated(POLITE_HOSTS.lease.for(TABLE), 'storage.queue_host AS h')
 
-    expect(await overtake(queue, politeness, text, [10, null])).toEqual({ first: ['a.example/3'], second: [] })
+    expect(await overtake(queue, politeness, text, [10, null, null])).toEqual({ first: ['a.example/3'], second: [] })
   })
 })
