@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MigrationError } from './errors.ts'
 import { type Header, readDownHeader, readUpHeader } from './header.ts'
+import { checkRepeatableIndexes } from './repeatable-indexes.ts'
 import { kindOf, needsNoTransaction, type Statement, splitStatements } from './statements.ts'
 
 /** One versioned migration as it stands on disk: `NNNN_name/{up,down}.sql`. Checksums ignore the kind of line end. */
@@ -20,8 +21,8 @@ export type MigrationFile = {
   downChecksum: string
 }
 
-/** The objects that are taken off before pg-boss migrates its tables, and put back on afterwards. */
-export type RepeatableFiles = { dropSql: string; createSql: string; checksum: string }
+/** The objects that are taken off before pg-boss migrates its tables, and put back on afterwards; the indexes only where they are missing. */
+export type RepeatableFiles = { dropSql: string; createSql: string; indexes: Statement[]; checksum: string }
 
 const FOLDER = /^(\d{4})_([a-z0-9_]+)$/
 
@@ -37,10 +38,18 @@ export async function readMigrations(folder: string): Promise<MigrationFile[]> {
   )
 }
 
-/** Reads the repeatable objects of a folder. */
+/** Reads the repeatable objects of a folder; throws `bad_file` for an index that others would have to wait for. */
 export async function readRepeatable(folder: string): Promise<RepeatableFiles> {
-  const [dropSql, createSql] = await Promise.all(['drop.sql', 'create.sql'].map((name) => readSql(folder, name)))
-  return { dropSql: dropSql ?? '', createSql: createSql ?? '', checksum: checksum(`${dropSql}\n${createSql}`) }
+  const texts = await Promise.all(['drop.sql', 'create.sql', 'indexes.sql'].map((name) => readSql(folder, name)))
+  const [dropSql = '', createSql = '', indexesSql] = texts
+  const indexes = indexesSql === undefined ? [] : await splitStatements(indexesSql, 'repeatable/indexes.sql')
+  checkRepeatableIndexes(indexes)
+  for (const statement of await splitStatements(createSql, 'repeatable/create.sql')) {
+    if (kindOf(statement) !== 'IndexStmt') continue
+    const where = `repeatable/create.sql line ${statement.line}`
+    throw new MigrationError('bad_file', `${where}: an index belongs in indexes.sql, where nobody waits for its build.`)
+  }
+  return { dropSql, createSql, indexes, checksum: checksum(texts.join('\n')) }
 }
 
 async function readMigration(folder: string, label: string): Promise<MigrationFile> {

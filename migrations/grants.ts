@@ -15,6 +15,9 @@ function literal(role: string): string {
   return `'${role.replaceAll("'", "''")}'`
 }
 
+/** What both roles may do with the view, which loses its grants whenever it is made anew. */
+export const VIEW_GRANT: Grant = (role) => `GRANT SELECT ON public.queue_items TO ${role}`
+
 /**
  * Each role's grants, complete: the app reads and writes rows and empties queue partitions; it owns nothing, and neither
  * makes nor drops a table. The backup role reads.
@@ -23,7 +26,7 @@ export const GRANTS: Record<Purpose, readonly Grant[]> = {
   app: [
     (role) => `GRANT USAGE ON SCHEMA storage, pgboss TO ${role}`,
     (role) => `GRANT SELECT, INSERT, UPDATE, DELETE ON public.documents TO ${role}`,
-    (role) => `GRANT SELECT ON public.queue_items TO ${role}`,
+    VIEW_GRANT,
     (role) => `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA storage, pgboss TO ${role}`,
     (role) => `REVOKE ALL ON storage.run_report FROM ${role}`,
     (role) => `REVOKE INSERT, UPDATE, DELETE ON storage.schema_history, storage.schema_repeatable, storage.instance,
@@ -32,7 +35,8 @@ export const GRANTS: Record<Purpose, readonly Grant[]> = {
   ],
   backup: [
     (role) => `GRANT USAGE ON SCHEMA storage, pgboss TO ${role}`,
-    (role) => `GRANT SELECT ON public.documents, public.queue_items TO ${role}`,
+    (role) => `GRANT SELECT ON public.documents TO ${role}`,
+    VIEW_GRANT,
     (role) => `GRANT SELECT ON ALL TABLES IN SCHEMA storage, pgboss TO ${role}`,
     (role) => `GRANT SELECT ON ALL SEQUENCES IN SCHEMA storage TO ${role}`,
   ],

@@ -7,7 +7,8 @@ import { partsOf, type Statement } from './statements.ts'
 import type { Steps } from './steps.ts'
 
 type Build = { statement: Statement; wasBegun: boolean }
-type Name = { schema: string; index: string }
+/** An index and its schema, unquoted. */
+export type IndexName = { schema: string; index: string }
 
 /**
  * CREATE INDEX CONCURRENTLY so that it ends with a valid index or none: an invalid one of the same name, which a build that
@@ -23,7 +24,7 @@ export async function buildIndex(session: WorkSession, steps: Steps, build: Buil
   })
 }
 
-async function buildOnce(session: WorkSession, steps: Steps, build: Build & { name: Name }): Promise<void> {
+async function buildOnce(session: WorkSession, steps: Steps, build: Build & { name: IndexName }): Promise<void> {
   const { name, statement } = build
   const progress = new BuildProgress(session, name.index)
   try {
@@ -40,7 +41,7 @@ async function buildOnce(session: WorkSession, steps: Steps, build: Build & { na
   throw new MigrationError('failed', `Migration ${steps.label}: the index ${name.index} is not valid after its build.`)
 }
 
-function nameOf(statement: Statement, label: string): Name {
+function nameOf(statement: Statement, label: string): IndexName {
   const parts = partsOf(statement, 'IndexStmt')
   const index = parts?.idxname
   const { schemaname } = (parts?.relation ?? {}) as { schemaname?: string }
@@ -52,7 +53,7 @@ function nameOf(statement: Statement, label: string): Name {
 }
 
 /** Whether the index is valid; undefined where there is none. */
-async function readValidity(client: pg.ClientBase, { schema, index }: Name): Promise<boolean | undefined> {
+export async function readValidity(client: pg.ClientBase, { schema, index }: IndexName): Promise<boolean | undefined> {
   const { rows } = await client.query<{ valid: boolean }>(
     `SELECT pg_index.indisvalid AND pg_index.indisready AS valid FROM pg_index
      JOIN pg_class AS class ON class.oid = pg_index.indexrelid
@@ -63,7 +64,7 @@ async function readValidity(client: pg.ClientBase, { schema, index }: Name): Pro
   return rows[0]?.valid
 }
 
-async function dropInvalid(session: WorkSession, { schema, index }: Name): Promise<void> {
+async function dropInvalid(session: WorkSession, { schema, index }: IndexName): Promise<void> {
   session.log(`dropping the invalid index ${schema}.${index}, which a build that was broken off has left`)
   const qualified = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(index)}`
   await session.withTimes(session.patientTimes({}), () =>
@@ -73,7 +74,7 @@ async function dropInvalid(session: WorkSession, { schema, index }: Name): Promi
 
 /** Drops what a REINDEX CONCURRENTLY that was broken off has left: invalid twins of an index. */
 export async function dropLeftovers(session: WorkSession): Promise<void> {
-  const { rows } = await session.client.query<Name>(
+  const { rows } = await session.client.query<IndexName>(
     `SELECT namespace.nspname AS schema, class.relname AS index FROM pg_index
      JOIN pg_class AS class ON class.oid = pg_index.indexrelid
      JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace

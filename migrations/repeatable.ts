@@ -1,6 +1,9 @@
+import type pg from 'pg'
 import { sqlState } from './errors.ts'
 import type { RepeatableFiles } from './files.ts'
+import { VIEW_GRANT } from './grants.ts'
 import { readRepeatableChecksum, recordRepeatable } from './history.ts'
+import { buildMissingIndexes } from './repeatable-indexes.ts'
 import type { WorkSession } from './session.ts'
 
 // What the objects stand on is not there (any more): a table, a column, a schema.
@@ -19,12 +22,22 @@ export async function takeOff(session: WorkSession, files: RepeatableFiles): Pro
   })
 }
 
-/** Puts the objects on. */
+/** Puts the objects on. The view does not wait for the indexes, which may take long; what is broken off begins anew. */
 export async function putOn(session: WorkSession, files: RepeatableFiles): Promise<void> {
   await session.transaction(async () => {
     await session.client.query(files.createSql)
-    await recordRepeatable(session.client, files.checksum)
+    for (const name of await readReaders(session.client)) await session.client.query(VIEW_GRANT(name))
   })
+  await buildMissingIndexes(session, files.indexes)
+  await session.transaction(() => recordRepeatable(session.client, files.checksum))
+}
+
+/** The roles that the runner made, quoted; one that somebody has dropped since is none. */
+async function readReaders(client: pg.ClientBase): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT quote_ident(name) AS name FROM storage.database_role JOIN pg_roles ON rolname = name WHERE purpose <> 'owner'`,
+  )
+  return rows.map((row) => row.name)
 }
 
 /** The same after migrations were taken back: where what they stand on is gone, the objects stay off. */

@@ -111,12 +111,12 @@ async function expectConverged(databaseUrl: string): Promise<void> {
       invalid: await list('SELECT indexrelid::regclass::text AS name FROM pg_index WHERE NOT indisvalid'),
       twins: await list(`SELECT relname AS name FROM pg_class WHERE relname ~ '_cc(new|old)'`),
       indexes:
-        await list(`SELECT indexname AS name FROM pg_indexes WHERE indexname ~ '^documents_(size|created|host_size)_idx'
+        await list(`SELECT indexname AS name FROM pg_indexes WHERE indexname ~ '^(documents_(size|created|host_size)|job_kept|job_common_keep_until)_idx'
         ORDER BY indexname`),
       notOnce: await list('SELECT id::text AS name FROM public.documents WHERE filled <> 1'),
       documents: (await client.query('SELECT count(*)::integer AS count FROM public.documents')).rows[0].count,
     }
   })
-  const indexes = ['documents_host_size_idx', 'documents_size_idx']
+  const indexes = ['documents_host_size_idx', 'documents_size_idx', 'job_common_keep_until_idx', 'job_kept_idx']
   expect(found).toEqual({ applied: VERSIONS, invalid: [], twins: [], indexes, notOnce: [], documents: DOCUMENTS })
 }

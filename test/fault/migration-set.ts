@@ -1,17 +1,25 @@
+import { appendFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { addMigration, copyOfMigrations } from '../migrations/fixture.ts'
 
 /** How many documents the migrations below work on. */
 export const DOCUMENTS = 5_000
 
-/** Fills the table, and gives it a column for the backfill to count in. */
+/** Fills the tables, and gives it a column for the backfill to count in. */
 export const FILL = `
   INSERT INTO public.documents (url, host, status, size)
   SELECT 'https://example.com/' || number, 'example.com', 'crawled', number FROM generate_series(1, ${DOCUMENTS}) AS number;
+  SELECT pgboss.create_queue('frontier', '{"policy": "standard"}');
+  INSERT INTO pgboss.job (name) SELECT 'frontier' FROM generate_series(1, ${DOCUMENTS});
   ANALYZE public.documents`
 
-/** The shipped migrations and a set of every kind: plain, index builds, backfill, two-step constraint, drops. */
+/** The shipped migrations and a set of every kind: plain, index builds, backfill, two-step constraint, drops, and an index on a table of pg-boss. */
 export async function migrationSet(): Promise<string> {
   const folder = await copyOfMigrations()
+  await appendFile(
+    join(folder, 'repeatable', 'indexes.sql'),
+    'CREATE INDEX CONCURRENTLY IF NOT EXISTS job_kept_idx ON pgboss.job (keep_until);',
+  )
   await addMigration(
     folder,
     '0100_column',
