@@ -40,7 +40,11 @@ export async function ensureRoles(session: WorkSession, wishes: RoleWishes | und
     }
   })
   if (made.backup === undefined) return { mode: 'separate', ...made }
-  return { mode: 'separate', ...made, backupMayReplicate: await mayReplicate(session.client, made.backup) }
+  return {
+    mode: 'separate',
+    ...made,
+    backupMayReplicate: (await readRole(session.client, made.backup))?.mayReplicate === true,
+  }
 }
 
 async function readSelf(client: pg.Client): Promise<Self> {
@@ -58,28 +62,41 @@ type Wanted = { purpose: Purpose; name: string; password: string | undefined }
 async function ensureRole(session: WorkSession, self: Self, wanted: Wanted): Promise<string | undefined> {
   const { client } = session
   if (wanted.name === self.name) return `the role ${self.name} itself was named for ${wanted.purpose}`
-  const { rows } = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [wanted.name])
-  if (rows.length === 0 && !self.mayCreateRoles) return `the role ${self.name} may not make roles`
-  const replication = wanted.purpose === 'backup' && self.mayReplicate ? ' REPLICATION' : ''
+  const found = await readRole(client, wanted.name)
+  if (!found && !self.mayCreateRoles) return `the role ${self.name} may not make roles`
+  const isMissing = wanted.purpose === 'backup' && self.mayReplicate && !found?.mayReplicate
   const password = wanted.password === undefined ? '' : ` PASSWORD ${pg.escapeLiteral(scramVerifier(wanted.password))}`
+  const attributes = `LOGIN${isMissing ? ' REPLICATION' : ''}${password}`
   const name = pg.escapeIdentifier(wanted.name)
-  if (rows.length === 0) {
+  if (!found) {
     session.log(`making the role ${wanted.name}`)
-    await client.query(`CREATE ROLE ${name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE${replication}${password}`)
-  } else if (password !== '') {
-    await setPassword(client, wanted.name, `ALTER ROLE ${name} LOGIN${password}`)
+    await client.query(`CREATE ROLE ${name} ${attributes} NOSUPERUSER NOCREATEDB NOCREATEROLE`)
+  } else if (isMissing || password !== '') {
+    await alter(client, wanted, `ALTER ROLE ${name} ${attributes}`)
   }
   return undefined
 }
 
-async function setPassword(client: pg.Client, name: string, sql: string): Promise<void> {
+/** From PostgreSQL 16 on, a role that may make roles changes only those that it made. */
+async function alter(client: pg.Client, { name, password }: Wanted, sql: string): Promise<void> {
   try {
     await client.query(sql)
   } catch (error) {
     if (sqlState(error) !== DENIED) throw error
+    if (password === undefined) return
     const message = `The role ${name} is there already and is not ours to change; give its own password, or another name.`
     throw new MigrationError('preflight', message, { cause: error })
   }
+}
+
+type Role = { mayReplicate: boolean }
+
+async function readRole(client: pg.Client, name: string): Promise<Role | undefined> {
+  const { rows } = await client.query<Role>(
+    'SELECT rolreplication AS "mayReplicate" FROM pg_roles WHERE rolname = $1',
+    [name],
+  )
+  return rows[0]
 }
 
 async function recordRoles(client: pg.Client, names: Record<string, string>): Promise<void> {
@@ -88,12 +105,4 @@ async function recordRoles(client: pg.Client, names: Record<string, string>): Pr
      ON CONFLICT (purpose) DO UPDATE SET name = excluded.name WHERE database_role.name <> excluded.name`,
     [Object.keys(names), Object.values(names)],
   )
-}
-
-async function mayReplicate(client: pg.Client, name: string): Promise<boolean> {
-  const { rows } = await client.query<{ may: boolean }>(
-    'SELECT rolreplication AS may FROM pg_roles WHERE rolname = $1',
-    [name],
-  )
-  return rows[0]?.may === true
 }

@@ -6,7 +6,7 @@ import type { LocalServer } from './local-server.ts'
 export type Credentials = { dbname: string; username: string; password: string }
 
 /** Makes the owner's role and its database, or gives an existing role the password of the Secret. Can be repeated. */
-export async function provideDatabase(server: LocalServer, credentials: Credentials): Promise<void> {
+export async function provideDatabase(server: Pick<LocalServer, 'connect'>, credentials: Credentials): Promise<void> {
   const client = await server.connect('postgres')
   try {
     await provideRole(client, credentials)
