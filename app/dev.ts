@@ -1,12 +1,12 @@
 /** `npm start`: the service on a machine that has nothing, with a PostgreSQL of its own unless `DATABASE_URL` names one. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { migrate } from '../migrations/run.ts'
 import { type Config, loadConfig } from './config.ts'
 import { helpText } from './config-help.ts'
 import { ConfigError } from './config-problems.ts'
 import { PostgresKeeper } from './embedded/keeper.ts'
 import { EmbeddedPostgresError } from './embedded-postgres.ts'
+import { migrateAtStart } from './migrate-at-start.ts'
 import { type Service, startService } from './server.ts'
 import { VERSION } from './version.ts'
 
@@ -22,7 +22,7 @@ const SAME_SIGNAL_MS = 500
 const USAGE = `npm start [-- --help | --version]: the service with all it needs, on this machine.
 
 Without DATABASE_URL it runs a PostgreSQL of its own, whose data stays in ${DATA_FOLDER} of the current folder; with
-it, that server is used and none is started. The schema is brought up to date first. Where AUTH is not set it is
+it, that server is used, as soon as it is there, and none is started. The schema is brought up to date first. Where AUTH is not set it is
 \`none\`, which the service accepts on a loopback address only. Ctrl-C stops everything, a second one at once.
 
 The service itself:
@@ -34,6 +34,7 @@ type Environment = Record<string, string | undefined>
 class Development {
   readonly #env: Environment
   readonly #keeper: PostgresKeeper | undefined
+  readonly #ending = new AbortController()
   #service: Service | undefined
   #starting: Promise<void> = Promise.resolve()
   #stopping: Promise<void> | undefined
@@ -68,7 +69,7 @@ class Development {
   async #start(args: string[]): Promise<void> {
     const draft = loadConfig(this.#env, args)
     const url = this.#keeper ? await startDatabase(this.#keeper) : draft.database.url
-    await migrate({ databaseUrl: url, log: print })
+    await migrateAtStart({ databaseUrl: url, print, signal: this.#ending.signal })
     if (this.isStopping) return
     const config = this.#keeper ? loadConfig({ ...this.#env, DATABASE_URL: url }, args) : draft
     const onForcedStop = () => {
@@ -79,6 +80,7 @@ class Development {
   }
 
   async #stop(): Promise<void> {
+    this.#ending.abort()
     if (!this.#service) await this.#keeper?.stop()
     await this.#starting.catch(() => undefined)
     try {

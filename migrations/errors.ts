@@ -66,12 +66,19 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 const CONNECTION_LOST = /^(08|57P0|ECONN|ENOTFOUND|EPIPE|ETIMEDOUT|EAI_)/
+// node-postgres gives these no code of their own.
+const BROKEN = /Connection terminated|not queryable|^timeout expired/
 
 /** What the run reports where something unforeseen was thrown; never with a connection string in it. */
 export function toMigrationError(error: unknown): MigrationError {
   if (error instanceof MigrationError) return error
   const message = error instanceof Error ? error.message || String(sqlState(error) ?? error.name) : String(error)
-  const isLost = CONNECTION_LOST.test(sqlState(error) ?? '') || /Connection terminated|not queryable/.test(message)
-  if (isLost) return new MigrationError('unreachable', `The database cannot be reached: ${message}.`, { cause: error })
+  if (isLost(error, message))
+    return new MigrationError('unreachable', `The database cannot be reached: ${message}.`, { cause: error })
   return new MigrationError('failed', message, { cause: error })
+}
+
+function isLost(error: unknown, message: string): boolean {
+  const isRefused = (error as NodeJS.ErrnoException | undefined)?.syscall === 'connect'
+  return isRefused || CONNECTION_LOST.test(sqlState(error) ?? '') || BROKEN.test(message)
 }

@@ -1,5 +1,5 @@
 import { MigrationError, toMigrationError } from './errors.ts'
-import { lockWork, RunLock } from './run-lock.ts'
+import { lockWork, RunLock, type Wait } from './run-lock.ts'
 import { connect, DEFAULT_PATIENCE, type LockPatience, type Log, WorkSession } from './session.ts'
 
 export type RunOptions = {
@@ -24,10 +24,10 @@ export async function withWorkSession<T>(options: RunOptions, work: (session: Wo
   const onAbort = () => stop.abort(new MigrationError('interrupted', 'The run was told to end; run it again to go on.'))
   if (options.signal?.aborted) onAbort()
   options.signal?.addEventListener('abort', onAbort, { once: true })
-  const waitMs = options.lockWaitMs ?? LOCK_WAIT_MS
-  const lock = await RunLock.acquire(options.databaseUrl, waitMs, (error) => stop.abort(error))
+  const wait = { waitMs: options.lockWaitMs ?? LOCK_WAIT_MS, signal: stop.signal }
+  const lock = await RunLock.acquire(options.databaseUrl, wait, (error) => stop.abort(error))
   try {
-    return await onConnection(options, stop.signal, work)
+    return await onConnection(options, wait, work)
   } catch (error) {
     throw toMigrationError(error)
   } finally {
@@ -38,10 +38,11 @@ export async function withWorkSession<T>(options: RunOptions, work: (session: Wo
 
 async function onConnection<T>(
   options: RunOptions,
-  signal: AbortSignal,
+  wait: Wait,
   work: (session: WorkSession) => Promise<T>,
 ): Promise<T> {
-  const { databaseUrl, log = () => undefined, lockWaitMs = LOCK_WAIT_MS } = options
+  const { databaseUrl, log = () => undefined } = options
+  const { signal } = wait
   const client = await connect(databaseUrl)
   client.on('notice', ({ severity, message }) => {
     if (severity !== 'NOTICE') log(`the server says: ${message}`)
@@ -51,7 +52,7 @@ async function onConnection<T>(
   const cancel = () => void cancelStatement(session)
   signal.addEventListener('abort', cancel, { once: true })
   try {
-    await lockWork(client, lockWaitMs)
+    await lockWork(client, wait)
     return await work(session)
   } finally {
     signal.removeEventListener('abort', cancel)
