@@ -7,35 +7,52 @@ import type { WorkSession } from './session.ts'
 /** What the statement of a backfill answers: the last key of the batch (null: there was none) and how many rows it changed. */
 type Batch = { checkpoint: string | null; rows: number }
 
+/** What the next batch is asked for: the key to go on after, and how many rows. */
+type Ask = { checkpoint: string | null; size: number }
+
 // Twice as long as a batch took, nothing is done: the backfill takes a third of one connection at most.
 const REST = 2
 const LEAST_REST_MS = 5
+// A commit of somebody else has to write the log of the batch as well, and may wait for one of its rows: so it is short.
+const BATCH_MS = 25
+const FIRST_ROWS = 100
+const LEAST_ROWS = 10
 const REPORT_MS = 5_000
 
 /**
  * Runs the one statement of a backfill again and again, each time as a transaction of its own: `$1` is the last key of the
- * batch before (null at first), `$2` the size of a batch. Goes on after the key where an earlier run stopped.
+ * batch before (null at first), `$2` the size of a batch, which follows from how long the one before took. Goes on after the key where an earlier run stopped.
  */
 export async function applyBackfill(session: WorkSession, file: MigrationFile, from: string | null): Promise<void> {
   let checkpoint = from
+  let size = Math.min(FIRST_ROWS, file.header.batchSize)
   let total = 0
   let saidAt = performance.now()
   for (;;) {
     const startedAt = performance.now()
-    const batch = await session.transaction(() => oneBatch(session, file, checkpoint), file.header)
+    const batch = await session.transaction(() => oneBatch(session, file, { checkpoint, size }), file.header)
+    const tookMs = performance.now() - startedAt
     if (batch.checkpoint === null) return
     checkpoint = batch.checkpoint
+    size = nextBatchSize(size, tookMs, file.header.batchSize)
     total += batch.rows
     if (performance.now() - saidAt > REPORT_MS) {
       session.log(`backfill ${file.label}: ${total} rows, at ${checkpoint}`)
       saidAt = performance.now()
     }
-    await session.pause(Math.max(LEAST_REST_MS, (performance.now() - startedAt) * REST))
+    await session.pause(Math.max(LEAST_REST_MS, tookMs * REST))
   }
 }
 
-async function oneBatch(session: WorkSession, file: MigrationFile, checkpoint: string | null): Promise<Batch> {
-  const batch = await queryBatch(session, file, checkpoint)
+/** So many rows that a batch takes about 25 ms; it grows slowly and never beyond `most`. */
+export function nextBatchSize(size: number, tookMs: number, most: number): number {
+  const fitting = Math.round((size * BATCH_MS) / Math.max(tookMs, 1))
+  return Math.min(most, Math.max(LEAST_ROWS, Math.min(fitting, size * 2)))
+}
+
+async function oneBatch(session: WorkSession, file: MigrationFile, ask: Ask): Promise<Batch> {
+  const { checkpoint } = ask
+  const batch = await queryBatch(session, file, ask)
   if (batch.checkpoint === checkpoint && checkpoint !== null) {
     throw new MigrationError(
       'failed',
@@ -51,13 +68,10 @@ async function oneBatch(session: WorkSession, file: MigrationFile, checkpoint: s
   return batch
 }
 
-async function queryBatch(session: WorkSession, file: MigrationFile, checkpoint: string | null): Promise<Batch> {
+async function queryBatch(session: WorkSession, file: MigrationFile, { checkpoint, size }: Ask): Promise<Batch> {
   const text = file.statements[0]?.text ?? ''
   try {
-    const { rows } = await session.client.query<{ checkpoint?: unknown; rows?: unknown }>(text, [
-      checkpoint,
-      file.header.batchSize,
-    ])
+    const { rows } = await session.client.query<{ checkpoint?: unknown; rows?: unknown }>(text, [checkpoint, size])
     const answer = rows[0]
     if (!answer || !('checkpoint' in answer)) {
       const what = 'must answer one row with the columns checkpoint and rows'

@@ -14,7 +14,7 @@ export type Header = {
   irreversible: string | undefined
   /** A query that must answer true once the file is applied. */
   verify: string | undefined
-  /** Rows of one batch of a backfill. */
+  /** Rows of one batch of a backfill, at most. */
   batchSize: number
 }
 

@@ -1,6 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { nextBatchSize } from '../../migrations/backfill.ts'
 import { migrateDown } from '../../migrations/down.ts'
 import { readBlockers } from '../../migrations/preflight.ts'
 import { migrate } from '../../migrations/run.ts'
@@ -193,6 +194,15 @@ SELECT (SELECT id::text FROM batch ORDER BY id DESC LIMIT 1) AS checkpoint, (SEL
     expect((await up()).applied).toEqual(['0100'])
     expect(await database.query('SELECT DISTINCT size::integer AS size FROM public.documents')).toEqual([{ size: 1 }])
     expect(await history(database, '0100')).toMatchObject({ state: 'applied', rows_done: '95' })
+  })
+
+  test('takes smaller batches from a slow server, and never larger ones than the file says', () => {
+    expect(nextBatchSize(100, 250, 1_000)).toBe(10)
+    expect(nextBatchSize(100, 50, 1_000)).toBe(50)
+    expect(nextBatchSize(20, 60_000, 1_000)).toBe(10)
+    expect(nextBatchSize(100, 1, 1_000)).toBe(200)
+    expect(nextBatchSize(100, 1, 150)).toBe(150)
+    expect(nextBatchSize(5, 60_000, 5)).toBe(5)
   })
 
   test('is not applied while its verify query does not answer true', async () => {
