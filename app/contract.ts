@@ -7,7 +7,7 @@ export const METRICS_PORT = 9095
 /** Audience that a Kubernetes service account token must carry. */
 export const TOKEN_AUDIENCE = 'storage.sonoma.dev'
 
-/** The oldest schema that this release runs on: its newest `expand` migration. */
+/** The oldest schema that this release runs on: the newest migration that it cannot do without. */
 export const REQUIRED_SCHEMA_VERSION = '0002'
 
 /** Limits of the interface that are not configurable. */

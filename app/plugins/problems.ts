@@ -30,6 +30,10 @@ const CODE_OF_STATUS: Record<number, ProblemCode> = {
   429: 'too_many_requests',
 }
 
+// SQLSTATEs of a table, column, function or schema that is not there: the migrations of this release have not run.
+const NO_SCHEMA = new Set(['42P01', '42703', '42883', '3F000'])
+const NO_SCHEMA_DETAIL = 'The database does not have the schema that this release needs; the migrations have to run.'
+
 /** Answers every error as a problem document: thrown ones, Fastify's own, unknown paths and methods, and broken HTTP. */
 export function answerProblems(app: App): void {
   const paths = new PathIndex()
@@ -45,6 +49,7 @@ export function answerProblems(app: App): void {
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = toProblem(error)
   request.problem = problem
+  if (problem.message === NO_SCHEMA_DETAIL) request.log.error({ error }, 'a request needs what the schema does not have')
   if (problem.code === 'internal') request.log.error({ error }, 'a request failed because of a mistake of the service')
   reply
     .code(problem.status)
@@ -61,6 +66,7 @@ function toProblem(error: unknown): Problem {
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new Problem(CODE_OF_STATUS[statusCode] ?? 'invalid_request', (error as Error).message, { cause: error })
   }
+  if (NO_SCHEMA.has(code ?? '')) return new Problem('database_unavailable', NO_SCHEMA_DETAIL, { cause: error })
   return new Problem('internal', 'The service made a mistake; its log says more under the requestId.', { cause: error })
 }
 

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { inject } from 'vitest'
 import { EmbeddedPostgres } from '../../app/embedded-postgres.ts'
-import { migrate } from '../../migrations/run.ts'
 import { atEndOfFile } from './end-of-file.ts'
 import { eventually } from './eventually.ts'
+import { makeSchema } from './schema.ts'
 import { temporaryFolder } from './temporary.ts'
 
 /** A migrated database of one test file. `query` uses a connection of the test's own. */
@@ -51,7 +51,7 @@ export async function startOwnServer(settings: Record<string, string | number> =
   atEndOfFile(() => server.destroy())
   await server.start()
   await server.createDatabase('sonoma')
-  await migrate({ databaseUrl: server.url('sonoma') })
+  await makeSchema(server.url('sonoma'))
   return { server, url: server.url('sonoma') }
 }
 

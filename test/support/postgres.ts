@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { EmbeddedPostgres } from '../../app/embedded-postgres.ts'
-import { migrate } from '../../migrations/run.ts'
+import { makeSchema } from './schema.ts'
 import { makeTemporaryFolder, removeLeftovers } from './temporary.ts'
 
 declare module 'vitest' {
@@ -51,7 +51,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
 
 async function makeTemplate(server: EmbeddedPostgres): Promise<void> {
   await server.createDatabase(TEMPLATE)
-  await migrate({ databaseUrl: server.url(TEMPLATE) })
+  await makeSchema(server.url(TEMPLATE))
   const client = new pg.Client({ connectionString: server.url('postgres') })
   await client.connect()
   // A database cannot be cloned while anybody is connected to it; autovacuum would be, too.

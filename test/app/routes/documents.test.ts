@@ -10,7 +10,7 @@ const OTHER_ID = '00000000-0000-4000-8000-000000000002'
 const PAGE = 'https://a.example/'
 const DOCUMENT = { id: ID, url: PAGE, status: 'new', metadata: { crawledAt: '2026-01-01T00:00:00Z', title: 'A' } }
 
-beforeEach(() => database?.query('TRUNCATE public.documents, pgboss.job_common'))
+beforeEach(() => database?.query('TRUNCATE public.documents, pgboss.job_common CASCADE'))
 
 type Body = Record<string, unknown>
 type Problem = { code: string; detail: string; errors: { pointer: string; code: string }[] }

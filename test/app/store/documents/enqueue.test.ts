@@ -10,7 +10,7 @@ const QUEUE = 'frontier'
 const PAGE = 'https://a.example/'
 
 beforeEach(async () => {
-  await db.query('TRUNCATE public.documents, pgboss.job_common')
+  await db.query('TRUNCATE public.documents, pgboss.job_common CASCADE')
   woken.length = 0
 })
 

@@ -8,7 +8,7 @@ import { createTestStore, summary, uuid } from './test-store.ts'
 const { database, test: sql, stored, write } = await createTestStore()
 const FEW = { documents: 10, lines: 1_000, bytes: 1_000_000 }
 
-beforeEach(() => sql.query('TRUNCATE public.documents'))
+beforeEach(() => sql.query('TRUNCATE public.documents CASCADE'))
 
 function outcome(counts: Partial<ImportOutcome>): ImportOutcome {
   return { stored: 0, failed: 0, summary: summary({}), committedLines: 0, ...counts }

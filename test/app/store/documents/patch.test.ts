@@ -15,7 +15,7 @@ const METADATA = {
 }
 
 beforeEach(async () => {
-  await database.query('TRUNCATE public.documents')
+  await database.query('TRUNCATE public.documents CASCADE')
   await write([{ id: uuid(1), url: URL_A, status: 'new', metadata: METADATA }])
 })
 

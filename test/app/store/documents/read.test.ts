@@ -3,7 +3,7 @@ import { at, createTestStore, type Read, uuid } from './test-store.ts'
 
 const { store, write, stored, test: database } = await createTestStore()
 
-beforeEach(() => database.query('TRUNCATE public.documents'))
+beforeEach(() => database.query('TRUNCATE public.documents CASCADE'))
 
 const URL_A = 'https://a.example/'
 const URL_B = 'https://b.example/'

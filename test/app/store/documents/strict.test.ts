@@ -4,7 +4,7 @@ import { at, createTestStore, summary, uuid } from './test-store.ts'
 const { write, test: database } = await createTestStore()
 const strict = { strict: true }
 
-beforeEach(() => database.query('TRUNCATE public.documents'))
+beforeEach(() => database.query('TRUNCATE public.documents CASCADE'))
 
 async function count(): Promise<number> {
   const [row] = await database.query<{ count: number }>('SELECT count(*)::integer AS count FROM public.documents')
