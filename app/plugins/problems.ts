@@ -49,7 +49,8 @@ export function answerProblems(app: App): void {
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = toProblem(error)
   request.problem = problem
-  if (problem.message === NO_SCHEMA_DETAIL) request.log.error({ error }, 'a request needs what the schema does not have')
+  if (problem.message === NO_SCHEMA_DETAIL)
+    request.log.error({ error }, 'a request needs what the schema does not have')
   if (problem.code === 'internal') request.log.error({ error }, 'a request failed because of a mistake of the service')
   reply
     .code(problem.status)
