@@ -1,7 +1,8 @@
 import type { Condition } from './api/conditions.ts'
+import type { Reason } from './api/reasons.ts'
 import type { StorageInstance, StorageInstanceStatus } from './api/storage-instance.ts'
 
-export type ConditionEvent = { type: 'Normal' | 'Warning'; reason: string; message: string }
+export type ConditionEvent = { type: 'Normal' | 'Warning'; reason: Reason; message: string }
 
 /** One event for each thing that has changed in the conditions: what a person would want to be told. */
 export function eventsOf(instance: StorageInstance, status: StorageInstanceStatus): ConditionEvent[] {

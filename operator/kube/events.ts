@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { KubeObject, ObjectMeta } from '../api/object.ts'
+import type { Reason } from '../api/reasons.ts'
 import type { BackgroundService } from '../runtime/background-service.ts'
 import { type Clock, pause } from '../runtime/clock.ts'
 import { hasCode } from './api-error.ts'
@@ -14,8 +15,7 @@ export type EventRequest = {
   /** The object it is about, as it was read: with its uid. */
   regarding: KubeObject
   type: 'Normal' | 'Warning'
-  /** From the closed list of reasons. */
-  reason: string
+  reason: Reason
   /** For people; at most 1,024 characters are kept. Never a secret. */
   message: string
   /** What was being done, for instance `Reconcile` or `Migrate`. */
