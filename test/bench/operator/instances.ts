@@ -14,6 +14,22 @@ const WRITERS = 16
 const LIMIT_MS = 30 * 60_000
 const RECONCILED_LIMIT_MS = 60_000
 
+/** Tells every ten seconds how far something has come. */
+class Progress {
+  readonly #report: (count: number) => void
+  #toldAtMs = performance.now()
+
+  constructor(report: (count: number) => void) {
+    this.#report = report
+  }
+
+  tell(count: number): void {
+    if (performance.now() - this.#toldAtMs < 10_000) return
+    this.#toldAtMs = performance.now()
+    this.#report(count)
+  }
+}
+
 type Change = { atMs: number; done: (latencyMs: number) => void }
 
 /** The StorageInstances of the bench: makes them, changes them, and sees when the operator has reconciled a change. */
@@ -33,12 +49,16 @@ export class Instances {
   }
 
   /** Makes the Secrets of the databases and the instances, as soon as the API server knows the kind. */
-  async make(): Promise<void> {
+  async make(onProgress: (made: number) => void): Promise<void> {
     await eventually(async () => (await this.#client.list(STORAGE_INSTANCES, { limit: 1 })).items.length === 0)
     this.#informer.start()
     const left = Array.from({ length: this.#count }, (_, index) => index).values()
+    const progress = new Progress(onProgress)
     const write = async () => {
-      for (const index of left) for (const object of objectsOf(index)) await this.#client.create(object)
+      for (const index of left) {
+        for (const object of objectsOf(index)) await this.#client.create(object)
+        progress.tell(index)
+      }
     }
     await Promise.all(Array.from({ length: WRITERS }, write))
   }
@@ -52,15 +72,13 @@ export class Instances {
   }
 
   async untilReady(onProgress: (ready: number) => void): Promise<void> {
-    let told = performance.now()
+    const progress = new Progress(onProgress)
     const check = () => {
-      if (performance.now() - told > 10_000) {
-        told = performance.now()
-        onProgress(this.ready)
-      }
-      return this.ready === this.#count
+      const { ready } = this
+      progress.tell(ready)
+      return ready === this.#count
     }
-    await eventually(check, { timeoutMs: LIMIT_MS })
+    await eventually(check, { timeoutMs: LIMIT_MS, intervalMs: 100 })
   }
 
   /** Changes ten specs at once; milliseconds from each request until the operator's status of that generation arrived here. */

@@ -55,8 +55,12 @@ async function makeAll(bench: Bench, instances: Instances): Promise<Stretch> {
   const operator = await startOperator(bench)
   await operator.untilReady()
   const made = await during({ audit, operator }, () =>
-    instances.untilReady((ready) => log(`  ${ready} of ${bench.line.instances} are ready`)),
+    instances.untilReady((ready) => {
+      const megabytes = Math.round(operator.memoryMiB.now)
+      log(`  ${ready} of ${bench.line.instances} are ready; the operator holds ${megabytes} MiB`)
+    }),
   )
+  log(`  all are ready after ${Math.round(made.seconds)} s`)
   await untilQuiet(audit)
   const peakMiB = operator.memoryMiB.peak
   await operator.stop()
@@ -79,6 +83,7 @@ async function measureRunning(bench: Bench, instances: Instances): Promise<Secon
   const changing = await during({ audit, operator }, async () => {
     changes = await changeRounds(instances, line.rounds)
   })
+  log(`  ${line.rounds} times ten were changed`)
   log('  waiting for silence')
   await untilQuiet(audit)
   const steady = await during({ audit, operator }, () => delay(line.steadySeconds * 1_000))
@@ -105,7 +110,7 @@ async function measure(bench: Bench): Promise<Figures> {
   const proxyPort = await simulation.start()
   try {
     log(`making ${bench.line.instances} StorageInstances`)
-    await instances.make()
+    await instances.make((made) => log(`  ${made} are made`))
     log('the operator makes what they want')
     const making = await makeAll({ ...bench, proxyPort }, instances)
     log('the operator is started anew')

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { MANAGED_SELECTOR } from '../../../operator/api/labels.ts'
+import type { ObjectMeta } from '../../../operator/api/object.ts'
 import { hasCode } from '../../../operator/kube/api-error.ts'
 import type { KubeClient } from '../../../operator/kube/client.ts'
 import { Informer } from '../../../operator/kube/informer.ts'
@@ -9,7 +10,7 @@ import { keyOf } from '../../../operator/kube/object.ts'
 import { DEPLOYMENTS, JOBS, PODS, type Resource, resourceOf } from '../../../operator/kube/resources.ts'
 import { BackOff } from '../../../operator/runtime/back-off.ts'
 import { WorkQueue } from '../../../operator/runtime/work-queue.ts'
-import { Workers } from '../../../operator/runtime/workers.ts'
+import { type ReconcileResult, Workers } from '../../../operator/runtime/workers.ts'
 import { SystemClock } from '../../../operator/system-clock.ts'
 import {
   availableDeployment,
@@ -23,10 +24,23 @@ import {
 } from './simulated-objects.ts'
 
 const WORKERS = 16
+/** No real pod serves, and no task is done, sooner than this after it was made. */
+const START_MS = 2_000
+
+/** The pods of a Deployment in one of its generations. */
+type RollOut = {
+  generation: number | undefined
+  template: string
+  pods: string[]
+  /** Those of `pods` that do not serve yet. */
+  unready: string[]
+  /** Of an earlier template: they go when the new ones serve. */
+  former: string[]
+}
 
 /**
- * Plays what is not there: the controllers of Jobs and Deployments, a kubelet whose tasks succeed and whose pods serve at
- * once, and the services' `/health`. The pods are real objects of the API server; nothing runs in them.
+ * Plays what is not there: the controllers of Jobs and Deployments, a kubelet whose tasks succeed and whose pods serve after
+ * two seconds, and the services' `/health`. The pods are real objects of the API server; nothing runs in them.
  */
 export class Simulation {
   readonly #client: KubeClient
@@ -35,8 +49,9 @@ export class Simulation {
   readonly #workers: Workers
   readonly #jobs: Informer<Workload>
   readonly #deployments: Informer<Workload>
-  /** The pods of each Deployment, and the template that they were made of. */
-  readonly #rolledOut = new Map<string, { template: string; pods: string[] }>()
+  readonly #rollOuts = new Map<string, RollOut>()
+  /** When what is under way was begun, by the monotonic clock. */
+  readonly #begunAtMs = new Map<string, number>()
   readonly #services: Server
 
   constructor(client: KubeClient, onError: (error: unknown) => void) {
@@ -91,49 +106,74 @@ export class Simulation {
     return informer
   }
 
-  async #play(key: string): Promise<object> {
+  async #play(key: string): Promise<ReconcileResult> {
     const [kind = '', name = ''] = key.split(' ')
     const informer = kind === 'Job' ? this.#jobs : this.#deployments
     const workload = informer.cache.get(name)
-    if (workload !== undefined) await (kind === 'Job' ? this.#playJob(workload) : this.#playDeployment(workload))
+    if (workload === undefined) return {}
+    return kind === 'Job' ? this.#playJob(workload) : this.#playDeployment(workload)
+  }
+
+  async #playJob(job: Workload): Promise<ReconcileResult> {
+    if ((job.status?.conditions ?? []).length > 0) return {}
+    const pod = podOf(job, `${job.metadata.name}-pod`)
+    await this.#makePod(pod)
+    const leftMs = this.#leftMs(`Job ${job.metadata.uid}`)
+    if (leftMs > 0) return { requeueAfterMs: leftMs }
+    const now = new Date().toISOString()
+    await this.#writeStatus(pod, endedPod(job, now))
+    await this.#writeStatus(job, completeJob(now))
     return {}
   }
 
-  async #playJob(job: Workload): Promise<void> {
-    if ((job.status?.conditions ?? []).length > 0) return
+  async #playDeployment(deployment: Workload): Promise<ReconcileResult> {
+    const { generation, uid } = deployment.metadata as ObjectMeta
+    if (deployment.status?.observedGeneration === generation) return {}
+    const rollOut = await this.#rollOut(deployment)
+    const leftMs = this.#leftMs(`Deployment ${uid} ${generation}`)
+    if (leftMs > 0) return { requeueAfterMs: leftMs }
     const now = new Date().toISOString()
-    await this.#makePod(podOf(job, `${job.metadata.name}-pod`), endedPod(job, now))
-    await this.#writeStatus(job, completeJob(now))
+    const { namespace = '' } = deployment.metadata
+    const serve = (name: string) => this.#writeStatus(podOf(deployment, name), readyPod(deployment, now))
+    await Promise.all(rollOut.unready.map(serve))
+    await Promise.all(rollOut.former.map((name) => this.#client.delete(PODS, namespace, name)))
+    await this.#writeStatus(deployment, availableDeployment(deployment, now))
+    this.#rollOuts.set(keyOf(deployment), { ...rollOut, unready: [], former: [] })
+    return {}
   }
 
-  async #playDeployment(deployment: Workload): Promise<void> {
-    const { generation } = deployment.metadata as { generation?: number }
-    if (deployment.status?.observedGeneration === generation) return
-    const now = new Date().toISOString()
-    await this.#rollOut(deployment, generation, now)
-    await this.#writeStatus(deployment, availableDeployment(deployment, now))
+  /** Milliseconds until this has been under way for as long as it takes. */
+  #leftMs(work: string): number {
+    const nowMs = this.#clock.monotonicMs()
+    const begunAtMs = this.#begunAtMs.get(work) ?? nowMs
+    const leftMs = begunAtMs + START_MS - nowMs
+    if (leftMs > 0) this.#begunAtMs.set(work, begunAtMs)
+    else this.#begunAtMs.delete(work)
+    return Math.max(0, leftMs)
   }
 
   /** New pods for a new template, or as many as are missing. */
-  async #rollOut(deployment: Workload, generation: number | undefined, now: string): Promise<void> {
-    const { name, namespace = '' } = deployment.metadata
+  async #rollOut(deployment: Workload): Promise<RollOut> {
+    const { name, generation } = deployment.metadata
+    const known = this.#rollOuts.get(keyOf(deployment))
+    if (known !== undefined && known.generation === generation) return known
     const template = JSON.stringify(deployment.spec?.template)
-    const former = this.#rolledOut.get(keyOf(deployment))
-    const kept = former?.template === template ? former.pods : []
-    const missing = Math.max(0, (deployment.spec?.replicas ?? 1) - kept.length)
+    const kept = known?.template === template ? known : { pods: [], unready: [], former: known?.pods ?? [] }
+    const missing = Math.max(0, (deployment.spec?.replicas ?? 1) - kept.pods.length)
     const made = Array.from({ length: missing }, (_, index) => `${name}-${generation}-${index}`)
-    for (const pod of made) await this.#makePod(podOf(deployment, pod), readyPod(deployment, now))
-    for (const pod of former?.pods ?? []) if (!kept.includes(pod)) await this.#client.delete(PODS, namespace, pod)
-    this.#rolledOut.set(keyOf(deployment), { template, pods: [...kept, ...made] })
+    await Promise.all(made.map((pod) => this.#makePod(podOf(deployment, pod))))
+    const former = [...new Set([...(known?.former ?? []), ...kept.former])]
+    const next = { generation, template, former, pods: [...kept.pods, ...made], unready: [...kept.unready, ...made] }
+    this.#rollOuts.set(keyOf(deployment), next)
+    return next
   }
 
-  async #makePod(pod: Pod, status: object): Promise<void> {
+  async #makePod(pod: Pod): Promise<void> {
     try {
       await this.#client.create(pod)
     } catch (error) {
       if (!hasCode(error, 409)) throw error
     }
-    await this.#writeStatus(pod, status)
   }
 
   async #writeStatus(object: Pod | Workload, status: object): Promise<void> {
