@@ -1,16 +1,16 @@
-import { createHash } from 'node:crypto'
 import type { KubeObject } from './api/object.ts'
 import type { StorageInstance } from './api/storage-instance.ts'
 import { databaseOf } from './api/unions.ts'
 import { ownerSecret, type SecretKey, serviceSecret } from './desired/database-access.ts'
 import type { KubeClient } from './kube/client.ts'
 import { keyOf } from './kube/object.ts'
-import { resourceOf, SECRETS } from './kube/resources.ts'
+import { resourceOf } from './kube/resources.ts'
 import type { Job, Pod } from './live-objects.ts'
 import type { Observed, SecretState } from './observed.ts'
 import { type CacheName, INSTANCE_INDEX, type ReconcilerParts } from './parts.ts'
 import { wantedNames } from './plan/wanted-names.ts'
 import type { SchemaReadings } from './schema-readings.ts'
+import { type SecretReadings, secretVersion } from './secret-readings.ts'
 
 const CHILD_CACHES: readonly CacheName[] = [
   'configMaps',
@@ -25,15 +25,17 @@ const CHILD_CACHES: readonly CacheName[] = [
   'statefulSets',
 ]
 
-type Parts = Pick<ReconcilerParts, 'client' | 'caches' | 'clock' | 'config'> & { readings: SchemaReadings }
+type Parts = Pick<ReconcilerParts, 'client' | 'caches' | 'clock' | 'config'> & { readings: Readings }
+/** What is remembered between two looks at the same world. */
+export type Readings = { schemas: SchemaReadings; secrets: SecretReadings }
 
 /** Gathers all that a plan goes by, once. What the caches hold is read from them; the rest is asked for. */
 export async function observe(parts: Parts, instance: StorageInstance, signal: AbortSignal): Promise<Observed> {
-  const { caches, clock, config } = parts
+  const { caches, clock, config, readings } = parts
   const key = keyOf(instance)
   const cached = CHILD_CACHES.flatMap((name) => caches[name].byIndex(INSTANCE_INDEX, key))
   const children = [...cached, ...(await findUncached(parts.client, instance, { cached, signal }))]
-  const [service, owner] = await readSecrets(parts.client, instance, { children, signal })
+  const [service, owner] = await readSecrets(parts, instance, { children, signal })
   const world = {
     now: clock.now(),
     instance,
@@ -47,8 +49,9 @@ export async function observe(parts: Parts, instance: StorageInstance, signal: A
     jobs: caches.jobs.byIndex(INSTANCE_INDEX, key) as Job[],
     serviceSecret: service,
     ownerSecret: owner,
+    schemaReading: undefined,
   }
-  return { ...world, schemaReading: await parts.readings.read({ ...world, schemaReading: undefined }, signal) }
+  return { ...world, schemaReading: readings.schemas.read(world) }
 }
 
 type Reading = { signal: AbortSignal }
@@ -76,46 +79,21 @@ async function findUncached(
 }
 
 async function readSecrets(
-  client: KubeClient,
+  parts: Parts,
   instance: StorageInstance,
   { children, signal }: Reading & { children: KubeObject[] },
 ): Promise<[service: SecretState, owner: SecretState]> {
   if (databaseOf(instance.spec).kind === 'Managed') {
     const own = children.find(({ kind, metadata }) => kind === 'Secret' && metadata.name === ownerSecret(instance).name)
-    const state: SecretState = own ? { state: 'usable', version: versionOf([own]) } : { state: 'missing' }
+    const state: SecretState = own ? { state: 'usable', version: secretVersion(own) } : { state: 'missing' }
     return [state, state]
   }
-  const read = (at: SecretKey) => readExternalSecret(client, { namespace: instance.metadata.namespace, ...at }, signal)
+  const { namespace = '' } = instance.metadata
+  const read = (at: SecretKey) => parts.readings.secrets.read(parts, { namespace, ...at }, signal)
   const [service, owner] = [serviceSecret(instance), ownerSecret(instance)]
   if (owner.name === service.name && owner.key === service.key) {
     const state = await read(service)
     return [state, state]
   }
   return Promise.all([read(service), read(owner)])
-}
-
-type Secret = KubeObject & { data?: Record<string, string> }
-
-/** The content is looked at here and goes no further. */
-async function readExternalSecret(
-  client: KubeClient,
-  at: SecretKey & { namespace: string | undefined },
-  signal: AbortSignal,
-): Promise<SecretState> {
-  const secret = await client.get<Secret>(SECRETS, at.namespace, at.name, { signal })
-  if (secret === undefined) return { state: 'missing' }
-  const encoded = secret.data?.[at.key]
-  if (!encoded) return { state: 'keyMissing' }
-  const text = Buffer.from(encoded, 'base64').toString('utf8').trim()
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol)) {
-    return { state: 'invalid', problem: 'it is not a URL that begins with postgresql://' }
-  }
-  return { state: 'usable', version: versionOf([secret]), ...(url.port && { port: Number(url.port) }) }
-}
-
-/** Changes with the Secret, and tells nothing of what is in it. */
-function versionOf(secrets: KubeObject[]): string {
-  const parts = secrets.map(({ metadata }) => `${metadata.uid}/${metadata.resourceVersion}`)
-  return createHash('sha256').update(parts.join()).digest('hex').slice(0, 16)
 }

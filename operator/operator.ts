@@ -178,7 +178,8 @@ export class Operator {
 
   #newWorkers(client: KubeClient): Workers {
     const { config, clock, log, reconcileWith } = this.#options
-    const parts = { client, caches: this.#watches.caches, events: this.#events, clock, config, log }
+    const again = (key: string) => this.#queue.add(key)
+    const parts = { client, caches: this.#watches.caches, events: this.#events, clock, config, log, again }
     return new Workers({
       name: 'workers',
       queue: this.#queue,

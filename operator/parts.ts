@@ -7,10 +7,11 @@ import type { EventRecorder } from './kube/events.ts'
 import type { Clock } from './runtime/clock.ts'
 
 /**
- * What the operator sees of the cluster without asking. All but the instances are only ours (label
+ * What the operator sees of the cluster without asking. Children are only ours (label
  * `app.kubernetes.io/managed-by=sonoma-storage-operator`), and have the index `instance`: `namespace/name` of the instance
  * that their label names. A foreign object is not in here: look with a GET before something is made for the first time.
- * Secrets hold their metadata only. Typed by who reads: `caches.jobs.list() as Job[]`.
+ * Secrets hold their metadata only, and of those of others no more than name and version; they have the index too.
+ * Typed by who reads: `caches.jobs.list() as Job[]`.
  */
 export type Caches = Record<CacheName, CacheReader<KubeObject>>
 
@@ -40,4 +41,6 @@ export type ReconcilerParts = {
   clock: Clock
   config: Config
   log: Logger
+  /** Has an instance (`namespace/name`) reconciled again, once this reconcile of it is over. */
+  again: (key: string) => void
 }

@@ -4,7 +4,7 @@ import type { StorageInstance, StorageInstanceStatus } from './api/storage-insta
 import { applyAll } from './apply.ts'
 import { eventsOf } from './condition-events.ts'
 import { hasCode } from './kube/api-error.ts'
-import { observe } from './observe.ts'
+import { observe, type Readings } from './observe.ts'
 import type { Observed } from './observed.ts'
 import { OwnWrites } from './own-writes.ts'
 import type { ReconcilerParts } from './parts.ts'
@@ -13,6 +13,7 @@ import { isActive } from './plan/runs.ts'
 import { retainClaims } from './retain.ts'
 import type { ReconcileResult } from './runtime/workers.ts'
 import { SchemaReadings } from './schema-readings.ts'
+import { SecretReadings } from './secret-readings.ts'
 import { statusOf } from './status.ts'
 
 /** While the API server refuses something, or an object stands in the way. */
@@ -22,12 +23,12 @@ const OUTDATED_LOOK_MS = 1_000
 /** Brings one StorageInstance to where its spec wants it: observe, plan, apply, status. */
 export class Reconciler {
   readonly #parts: ReconcilerParts
-  readonly #readings: SchemaReadings
+  readonly #readings: Readings
   readonly #ownWrites = new OwnWrites()
 
-  constructor(parts: ReconcilerParts, readings = new SchemaReadings()) {
+  constructor(parts: ReconcilerParts) {
     this.#parts = parts
-    this.#readings = readings
+    this.#readings = { schemas: new SchemaReadings({ onReading: parts.again }), secrets: new SecretReadings() }
   }
 
   /** Level-triggered and idempotent; rejects where a step failed and is to be tried again. */
@@ -94,7 +95,9 @@ export class Reconciler {
   }
 
   #forgetReadings(): void {
-    this.#readings.keepOnly(new Set(this.#parts.caches.instances.list().map(({ metadata }) => metadata.uid ?? '')))
+    this.#readings.schemas.keepOnly(
+      new Set(this.#parts.caches.instances.list().map(({ metadata }) => metadata.uid ?? '')),
+    )
   }
 }
 

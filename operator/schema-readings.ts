@@ -1,53 +1,82 @@
 import { endpointOf } from './desired/api-service.ts'
 import { parseHealth } from './health-report.ts'
+import { keyOf } from './kube/object.ts'
 import type { Observed, SchemaReading } from './observed.ts'
 import { liveDeployment } from './plan/api.ts'
-import { driftIntervalMs } from './plan/drift.ts'
+import { nextReadingAt } from './plan/drift.ts'
 
 const TIMEOUT_MS = 3_000
-const RETRY_MS = 10_000
 
 /** Asks `GET /health` of a service; answers its body, whatever the status. Rejects where nobody answers. */
 export type FetchHealth = (url: string, signal: AbortSignal) => Promise<unknown>
 
-/** What the services last said of their schemas. Kept in memory: after a start everybody is asked once. */
+export type SchemaReadingsOptions = {
+  /** Told the key of an instance when there is a new reading of its schema. */
+  onReading: (key: string) => void
+  fetchHealth?: FetchHealth
+}
+
+/**
+ * What the services last said of their schemas. They are asked beside the reconciles: a service that does not answer must not
+ * hold a worker that others wait for. Kept in memory: after a start everybody is asked once.
+ */
 export class SchemaReadings {
+  readonly #onReading: (key: string) => void
   readonly #fetchHealth: FetchHealth
   readonly #readings = new Map<string, { reading: SchemaReading; run: string | undefined }>()
+  /** The uids of those that are being asked. */
+  readonly #asked = new Set<string>()
 
-  constructor(fetchHealth: FetchHealth = fetchJson) {
+  constructor({ onReading, fetchHealth = fetchJson }: SchemaReadingsOptions) {
+    this.#onReading = onReading
     this.#fetchHealth = fetchHealth
   }
 
-  /** The newest reading; asks when it is due, after a migration, and not while nobody can answer. */
-  async read(observed: Observed, signal: AbortSignal): Promise<SchemaReading | undefined> {
-    const { instance, now } = observed
-    const uid = instance.metadata.uid ?? ''
-    const run = instance.status?.runs?.migrate?.finishedAt
-    const last = this.#readings.get(uid)
-    const serving = liveDeployment(observed)?.status?.readyReplicas ?? 0
-    if (serving === 0 || instance.spec.paused) return last?.reading
-    const intervalMs = last?.reading.drift === 'unknown' ? RETRY_MS : driftIntervalMs(observed)
-    const isFresh = last !== undefined && last.run === run && now.getTime() - last.reading.at.getTime() < intervalMs
-    if (isFresh) return last.reading
-    const reading = await this.#ask(observed, signal)
-    this.#readings.set(uid, { reading, run })
-    return reading
+  /** The newest reading, at once. Asks for another when it is due, after a migration, and not while nobody can answer. */
+  read(observed: Observed): SchemaReading | undefined {
+    const { uid = '' } = observed.instance.metadata
+    if (!this.#asked.has(uid) && this.#isDue(observed)) void this.#ask(observed, uid)
+    return this.#readings.get(uid)?.reading
   }
 
   /** Forgets instances that are gone. */
   keepOnly(uids: ReadonlySet<string>): void {
-    for (const uid of this.#readings.keys()) if (!uids.has(uid)) this.#readings.delete(uid)
+    for (const known of [this.#readings, this.#asked]) {
+      for (const uid of known.keys()) if (!uids.has(uid)) known.delete(uid)
+    }
   }
 
-  async #ask({ instance, now }: Observed, signal: AbortSignal): Promise<SchemaReading> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)])
+  #isDue(observed: Observed): boolean {
+    const { instance, now } = observed
+    const serving = liveDeployment(observed)?.status?.readyReplicas ?? 0
+    if (serving === 0 || instance.spec.paused) return false
+    const last = this.#readings.get(instance.metadata.uid ?? '')
+    if (last === undefined || last.run !== lastRunOf(observed)) return true
+    return now.getTime() >= nextReadingAt(observed, last.reading)
+  }
+
+  /** Never rejects. */
+  async #ask(observed: Observed, uid: string): Promise<void> {
+    this.#asked.add(uid)
+    const reading = await this.#answerOf(observed)
+    // It may be gone by now.
+    if (!this.#asked.delete(uid)) return
+    this.#readings.set(uid, { reading, run: lastRunOf(observed) })
+    this.#onReading(keyOf(observed.instance))
+  }
+
+  async #answerOf({ instance, now }: Observed): Promise<SchemaReading> {
     try {
-      return { at: now, ...parseHealth(await this.#fetchHealth(`${endpointOf(instance)}/health`, limit)) }
+      const url = `${endpointOf(instance)}/health`
+      return { at: now, ...parseHealth(await this.#fetchHealth(url, AbortSignal.timeout(TIMEOUT_MS))) }
     } catch {
       return { at: now, drift: 'unknown', message: 'The service did not answer when it was asked for its schema.' }
     }
   }
+}
+
+function lastRunOf({ instance }: Observed): string | undefined {
+  return instance.status?.runs?.migrate?.finishedAt
 }
 
 async function fetchJson(url: string, signal: AbortSignal): Promise<unknown> {

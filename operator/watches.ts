@@ -1,5 +1,8 @@
-import { LABELS, MANAGED_SELECTOR } from './api/labels.ts'
+import { LABELS, MANAGED_BY, MANAGED_SELECTOR } from './api/labels.ts'
 import type { KubeObject } from './api/object.ts'
+import type { StorageInstance } from './api/storage-instance.ts'
+import { ownerSecret, serviceSecret } from './desired/database-access.ts'
+import type { Indexers } from './kube/cache.ts'
 import { Informer, type InformerOptions } from './kube/informer.ts'
 import { keyOf } from './kube/object.ts'
 import * as resources from './kube/resources.ts'
@@ -7,25 +10,32 @@ import { type CacheName, type Caches, INSTANCE_INDEX } from './parts.ts'
 import type { BackgroundService } from './runtime/background-service.ts'
 import { Gate } from './runtime/gate.ts'
 
-type Watched = Pick<InformerOptions<KubeObject>, 'resource' | 'metadataOnly' | 'keep'>
+type Watched = Pick<InformerOptions<KubeObject>, 'resource' | 'metadataOnly' | 'keep' | 'labelSelector'>
 
-/** What is watched. All but the instances by label, so that the objects of others never come here. */
+const OURS = { labelSelector: MANAGED_SELECTOR }
+
+/** What is watched. Children by label, so that the objects of others never come here. */
 const WATCHED: Record<CacheName, Watched> = {
   instances: { resource: resources.STORAGE_INSTANCES },
-  configMaps: { resource: resources.CONFIG_MAPS },
-  deployments: { resource: resources.DEPLOYMENTS },
-  horizontalPodAutoscalers: { resource: resources.HORIZONTAL_POD_AUTOSCALERS },
-  jobs: { resource: resources.JOBS, keep: withoutSpec },
-  networkPolicies: { resource: resources.NETWORK_POLICIES },
-  persistentVolumeClaims: { resource: resources.PERSISTENT_VOLUME_CLAIMS },
-  podDisruptionBudgets: { resource: resources.POD_DISRUPTION_BUDGETS },
-  pods: { resource: resources.PODS, keep: withoutMostOfSpec },
-  // What a secret holds never comes into this process but by the GET of a reconcile that needs it.
-  secrets: { resource: resources.SECRETS, metadataOnly: true },
-  serviceAccounts: { resource: resources.SERVICE_ACCOUNTS },
-  services: { resource: resources.SERVICES },
-  statefulSets: { resource: resources.STATEFUL_SETS },
+  configMaps: { ...OURS, resource: resources.CONFIG_MAPS },
+  deployments: { ...OURS, resource: resources.DEPLOYMENTS },
+  horizontalPodAutoscalers: { ...OURS, resource: resources.HORIZONTAL_POD_AUTOSCALERS },
+  jobs: { ...OURS, resource: resources.JOBS, keep: withoutSpec },
+  networkPolicies: { ...OURS, resource: resources.NETWORK_POLICIES },
+  persistentVolumeClaims: { ...OURS, resource: resources.PERSISTENT_VOLUME_CLAIMS },
+  podDisruptionBudgets: { ...OURS, resource: resources.POD_DISRUPTION_BUDGETS },
+  pods: { ...OURS, resource: resources.PODS, keep: withoutMostOfSpec },
+  // What a secret holds never comes into this process but by the GET of a reconcile that needs it. Those of external databases
+  // carry no label of ours, so all are watched: a change of one is seen at once, and nobody has to look for it.
+  secrets: { resource: resources.SECRETS, metadataOnly: true, keep: withoutNotesOfOthers },
+  serviceAccounts: { ...OURS, resource: resources.SERVICE_ACCOUNTS },
+  services: { ...OURS, resource: resources.SERVICES },
+  statefulSets: { ...OURS, resource: resources.STATEFUL_SETS },
 }
+
+/** Of instances: `namespace/name` of the Secrets that their database is reached by. */
+const SECRET_INDEX = 'secret'
+const INDEXERS: Partial<Record<CacheName, Indexers<KubeObject>>> = { instances: { [SECRET_INDEX]: secretsOf } }
 
 const LISTS_AT_A_TIME = 2
 
@@ -33,7 +43,7 @@ export type WatchesOptions = Omit<
   InformerOptions<KubeObject>,
   'resource' | 'indexers' | 'labelSelector' | 'keep' | 'gate'
 > & {
-  /** An instance, or one of its children, has changed: its key has work to do. */
+  /** An instance, one of its children, or a Secret that it names, has changed: its key has work to do. */
   onInstance: (key: string) => void
 }
 
@@ -47,7 +57,12 @@ export class Watches implements BackgroundService {
     const caches: Partial<Caches> = {}
     const gate = new Gate(LISTS_AT_A_TIME)
     this.#informers = Object.entries(WATCHED).map(([name, watched]) => {
-      const informer = informerOf(name as CacheName, { ...options, ...watched, gate }, onInstance)
+      const indexers = INDEXERS[name as CacheName] ?? { [INSTANCE_INDEX]: instanceOfChild }
+      const informer = new Informer<KubeObject>({ ...options, ...watched, gate, indexers })
+      informer.cache.onChange(({ before, after }) => {
+        const keys = [before, after].flatMap((object) => object ?? []).flatMap((object) => this.#instancesOf(object))
+        for (const key of new Set(keys)) onInstance(key)
+      })
       caches[name as CacheName] = informer.cache
       return informer
     })
@@ -73,31 +88,35 @@ export class Watches implements BackgroundService {
   async stop(): Promise<void> {
     await Promise.all(this.#informers.map((informer) => informer.stop()))
   }
-}
 
-function informerOf(
-  name: CacheName,
-  options: Omit<InformerOptions<KubeObject>, 'indexers'>,
-  onInstance: (key: string) => void,
-): Informer<KubeObject> {
-  const isInstances = name === 'instances'
-  const instancesOf = isInstances ? (object: KubeObject) => [keyOf(object)] : instanceOfChild
-  const informer = new Informer<KubeObject>({
-    ...options,
-    labelSelector: isInstances ? undefined : MANAGED_SELECTOR,
-    indexers: { [INSTANCE_INDEX]: instancesOf },
-  })
-  informer.cache.onChange(({ before, after }) => {
-    const keys = [before, after].flatMap((object) => (object === undefined ? [] : instancesOf(object)))
-    for (const key of new Set(keys)) onInstance(key)
-  })
-  return informer
+  /** The keys of the instances that an object means something to. */
+  #instancesOf(object: KubeObject): string[] {
+    if (object.kind === resources.STORAGE_INSTANCES.kind) return [keyOf(object)]
+    if (object.kind !== resources.SECRETS.kind) return instanceOfChild(object)
+    const users = this.caches.instances.byIndex(SECRET_INDEX, keyOf(object))
+    return [...instanceOfChild(object), ...users.map(keyOf)]
+  }
 }
 
 /** `namespace/name` of the instance that the label of a child names. */
 function instanceOfChild({ metadata }: KubeObject): string[] {
   const instance = metadata.labels?.[LABELS.storageInstance]
   return instance === undefined ? [] : [`${metadata.namespace}/${instance}`]
+}
+
+function secretsOf(object: KubeObject): string[] {
+  const instance = object as StorageInstance
+  const { namespace } = instance.metadata
+  const names = [serviceSecret(instance).name, ownerSecret(instance).name]
+  return names.map((name) => keyOf({ metadata: { namespace, name } }))
+}
+
+/** Of a Secret of others no more than its name and version: its annotations may repeat what is in it (`kubectl apply` does). */
+function withoutNotesOfOthers(object: KubeObject): KubeObject {
+  if (object.metadata.labels?.[LABELS.managedBy] === MANAGED_BY) return object
+  const { apiVersion, kind, metadata } = object
+  const { name, namespace, uid, resourceVersion } = metadata
+  return { apiVersion, kind, metadata: { name, namespace, uid, resourceVersion } }
 }
 
 /** A Job is made once and never changed: only how it goes is looked at. */

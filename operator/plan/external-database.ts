@@ -13,8 +13,6 @@ import { type Step, unfinished } from './step.ts'
 import { sentenceOf, type TaskReport, textOf } from './task-report.ts'
 
 const PROBE_LIMIT_MS = 120_000
-/** Secrets of others are not watched: a change of one is found by looking, more often while one is known to be wrong. */
-const SECRET_LOOK_MS = { healthy: 30_000, wrong: 5_000 }
 const LEAST_VERSION = 150_000
 const UNSUITABLE_LOOK_MS = 600_000
 
@@ -23,9 +21,7 @@ type DatabaseStatus = NonNullable<StorageInstanceStatus['database']>
 /** Sees to a database that somebody else runs: its Secrets, and by a probe what can be done with them. */
 export function checkExternalDatabase(observed: Observed, database: ExternalDatabase): Step {
   const broken = brokenSecret(observed, database)
-  if (broken !== undefined) {
-    return unfinished('blocked', 'DatabaseReachable', broken, { requeueAfterMs: SECRET_LOOK_MS.wrong })
-  }
+  if (broken !== undefined) return unfinished('blocked', 'DatabaseReachable', broken)
   const { instance, release } = observed
   const image = imageOf(instance.spec.image, release.serviceImage)
   const probed = advance(observed, {
@@ -38,11 +34,7 @@ export function checkExternalDatabase(observed: Observed, database: ExternalData
   const state = suit(observed, probed)
   const step = judge(observed, state)
   const facts = { ...step.facts, ...(state.run && { runs: { probe: state.run } }) }
-  // A probe that is under way tells of its end by itself.
-  const isWrong = step.state === 'blocked' || state.state === 'failed'
-  const lookMs = isWrong ? SECRET_LOOK_MS.wrong : SECRET_LOOK_MS.healthy
-  const requeueAfterMs = Math.min(lookMs, state.requeueAfterMs ?? lookMs)
-  return { ...step, facts, actions: state.actions, requeueAfterMs }
+  return { ...step, facts, actions: state.actions, requeueAfterMs: state.requeueAfterMs }
 }
 
 /** Another Secret, or another content, is another probe. */

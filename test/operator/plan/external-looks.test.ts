@@ -14,16 +14,25 @@ function worldWith(secret: typeof OK | typeof MISSING): World {
 
 const lookMs = (world: World) => plan(world.observed()).steps.database?.requeueAfterMs
 
-test('a wrong Secret is looked at within seconds, a usable one seldom, also while its database is being probed', () => {
+test('nobody looks for a Secret, wrong or usable: what changes it is seen by a watch', () => {
   const wrong = worldWith(MISSING)
   wrong.step()
-  expect(lookMs(wrong)).toBe(5_000)
-  const probed = worldWith(OK)
-  probed.step()
-  probed.step()
-  expect(probed.instance.status?.runs?.probe?.phase).not.toBe('Succeeded')
-  expect(lookMs(probed)).toBe(30_000)
-  probed.endJob(probed.made[0] ?? '', { code: 'failed', error: 'password authentication failed' })
-  probed.step()
-  expect(lookMs(probed)).toBe(5_000)
+  expect(wrong.condition('DatabaseReachable')).toMatchObject({ status: 'False', reason: 'SecretMissing' })
+  expect(lookMs(wrong)).toBeUndefined()
+  const usable = worldWith(OK)
+  usable.settle()
+  expect(usable.condition('DatabaseReachable')).toMatchObject({ status: 'True' })
+  expect(lookMs(usable)).toBeUndefined()
+})
+
+test('a probe that failed is tried again by itself, and at once where the Secret is another one', () => {
+  const world = worldWith(OK)
+  world.step()
+  world.endJob(world.made[0] ?? '', { code: 'failed', error: 'password authentication failed' })
+  world.step()
+  expect(lookMs(world)).toBeGreaterThan(60_000)
+  world.external = { service: { ...OK, version: 'v-2' }, owner: { ...OK, version: 'v-2' } }
+  world.pass(1)
+  world.step()
+  expect(world.made).toHaveLength(2)
 })
