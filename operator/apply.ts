@@ -1,8 +1,9 @@
 import type { KubeObject } from './api/object.ts'
-import { issue } from './issue.ts'
+import type { Manifest } from './desired/child.ts'
+import { issue, reissue, type SecretContent } from './issue.ts'
 import { ApiError, hasCode } from './kube/api-error.ts'
 import type { KubeClient } from './kube/client.ts'
-import { resourceOf } from './kube/resources.ts'
+import { resourceOf, SECRETS } from './kube/resources.ts'
 import type { Action } from './plan/action.ts'
 import type { Refusal } from './plan/refusal.ts'
 
@@ -38,6 +39,8 @@ async function carryOut({ client, signal, now }: ApplyParts, action: Action): Pr
       return createOnce(client, action.object, signal)
     case 'issue':
       return createOnce(client, await issue(action.content, action.object, now), signal)
+    case 'renew':
+      return renew(client, action.object, { now, signal })
     case 'delete': {
       const { apiVersion, kind, namespace, name, uid } = action.target
       await client.delete(resourceOf({ apiVersion, kind }), namespace, name, { uid, signal })
@@ -52,6 +55,21 @@ async function createOnce(client: KubeClient, object: KubeObject, signal: AbortS
   } catch (error) {
     if (!hasCode(error, 409)) throw error
   }
+}
+
+/** Refused (409) where the Secret is not in the version any more that the plan went by: then it may have been renewed already. */
+async function renew(
+  client: KubeClient,
+  shell: Manifest,
+  { now, signal }: Pick<ApplyParts, 'now' | 'signal'>,
+): Promise<void> {
+  const { name, namespace, annotations, resourceVersion } = shell.metadata
+  const live = await client.get<SecretContent>(SECRETS, namespace, name, { signal })
+  // The next plan makes it anew.
+  if (live === undefined) return
+  const stringData = await reissue(live, shell, now)
+  const patch = { metadata: { annotations, resourceVersion }, stringData }
+  await client.patch({ resource: SECRETS, namespace, name }, patch, { signal })
 }
 
 /** Invalid, forbidden or over a quota: trying again at once would change nothing. */

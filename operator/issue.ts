@@ -10,23 +10,41 @@ import {
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509'
+import type { KubeObject } from './api/object.ts'
+import { NOTES } from './desired/annotations.ts'
 import type { Manifest } from './desired/child.ts'
 import { DATABASE_CA_FILE } from './desired/database-access.ts'
 import { DATABASE_PORT } from './desired/database-service.ts'
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const DAY_MS = 86_400_000
-/** Nothing renews a certificate: it lives longer than the release that PostgreSQL itself supports. */
-const DAYS = 3_650
 const DATABASE = 'storage'
 const OWNER = 'storage_owner'
 const SERVICE = 'storage_app'
 
-/** Fills a Secret with random content: credentials of the managed database, or a certificate with an authority of its own. */
+/** A Secret with what is in it, in base64. */
+export type SecretContent = KubeObject & { data?: Record<string, string> }
+
+/**
+ * Fills a Secret with random content: credentials of the managed database, or a certificate with an authority of its own, valid
+ * for as long as the shell says.
+ */
 export async function issue(content: 'credentials' | 'certificate', shell: Manifest, now: Date): Promise<Manifest> {
-  const host = `${shell.metadata.name.replace(/-tls$/, '')}.${shell.metadata.namespace}.svc`
-  const stringData = content === 'credentials' ? credentials(host) : await certificate(host, now)
+  const stringData = content === 'credentials' ? credentials(hostOf(shell)) : await certificate(shell, now)
   return { ...shell, type: content === 'credentials' ? 'Opaque' : 'kubernetes.io/tls', stringData }
+}
+
+/** A certificate in the place of the one of `live`, whose authority stays trusted beside the new one. */
+export async function reissue(live: SecretContent, shell: Manifest, now: Date): Promise<Record<string, string>> {
+  const former = Buffer.from(live.data?.['ca.crt'] ?? '', 'base64').toString('utf8')
+  // The newest comes first; those before it are of no use to anybody.
+  const [newest = ''] = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/.exec(former) ?? []
+  const fresh = await certificate(shell, now)
+  return { ...fresh, 'ca.crt': `${fresh['ca.crt']}\n${newest}\n` }
+}
+
+function hostOf({ metadata }: Manifest): string {
+  return `${metadata.name.replace(/-tls$/, '')}.${metadata.namespace}.svc`
 }
 
 /** The keys are those that CloudNativePG gives its own Secrets, so that clients of the one understand the other. */
@@ -53,18 +71,21 @@ function randomPassword(): string {
 }
 
 /** The key of the authority is thrown away: nothing else can ever be signed with it. */
-async function certificate(host: string, now: Date): Promise<Record<string, string>> {
+async function certificate(shell: Manifest, now: Date): Promise<Record<string, string>> {
   const [authorityKeys, keys] = await Promise.all([generateKeys(), generateKeys()])
-  const issuer = 'CN=Sonoma Storage database'
+  const validFor = validity(shell, now)
   const authority = await X509CertificateGenerator.createSelfSigned({
-    ...validity(now),
-    name: issuer,
+    ...validFor,
+    serialNumber: serialNumber(),
+    // A name of its own: of two authorities with one name OpenSSL tries the first one only.
+    name: `CN=Sonoma Storage database ${randomBytes(4).toString('hex')}`,
     keys: authorityKeys,
     signingAlgorithm: ALGORITHM,
     extensions: [new BasicConstraintsExtension(true, 0, true), new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true)],
   })
   const server = await X509CertificateGenerator.create({
-    ...validity(now),
+    ...validFor,
+    serialNumber: serialNumber(),
     subject: 'CN=postgresql',
     issuer: authority.subject,
     publicKey: keys.publicKey,
@@ -73,7 +94,7 @@ async function certificate(host: string, now: Date): Promise<Record<string, stri
     extensions: [
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
       new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
-      new SubjectAlternativeNameExtension(namesOf(host).map((value) => ({ type: 'dns', value }))),
+      new SubjectAlternativeNameExtension(namesOf(hostOf(shell)).map((value) => ({ type: 'dns', value }))),
     ],
   })
   const key = KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }).toString()
@@ -90,13 +111,13 @@ function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
   return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>
 }
 
-/** From yesterday, for clocks that differ. */
-function validity(now: Date): { serialNumber: string; notBefore: Date; notAfter: Date } {
-  // A leading 01 keeps the number positive.
-  const serialNumber = `01${randomBytes(8).toString('hex')}`
-  return {
-    serialNumber,
-    notBefore: new Date(now.getTime() - DAY_MS),
-    notAfter: new Date(now.getTime() + DAYS * DAY_MS),
-  }
+/** A leading 01 keeps the number positive. */
+function serialNumber(): string {
+  return `01${randomBytes(8).toString('hex')}`
+}
+
+/** From yesterday, for clocks that differ, to what the Secret says of it. */
+function validity({ metadata }: Manifest, now: Date): { notBefore: Date; notAfter: Date } {
+  const notAfter = new Date(metadata.annotations?.[NOTES.expires] ?? '')
+  return { notBefore: new Date(now.getTime() - DAY_MS), notAfter }
 }

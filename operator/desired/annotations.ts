@@ -6,6 +6,10 @@ export const NOTES = {
   applied: `${GROUP}/applied`,
   /** On pods: which version of the database's Secret they were started with; never anything of the Secret itself. */
   databaseSecret: `${GROUP}/database-secret`,
+  /** On the Secret of a certificate: until when it is valid. */
+  expires: `${GROUP}/expires`,
+  /** On that Secret and on pods: which certificate it holds or they know; absent for the first one. */
+  certificate: `${GROUP}/certificate`,
   /** On pods: hash of the configuration that they read at their start only. */
   configuration: `${GROUP}/configuration`,
   /** On a claim: the uid of the instance that uses it. */

@@ -10,8 +10,8 @@ import { authorityMount } from './database-access.ts'
 import { versionOf } from './image.ts'
 import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from './pod-security.ts'
 
-/** What the pods may be made of: an image whose schema is there, and the credentials that were tried. */
-export type ApiRelease = { image: string; secretVersion: string }
+/** What the pods may be made of: an image whose schema is there, the credentials that were tried, a renewed certificate. */
+export type ApiRelease = { image: string; secretVersion: string; certificate?: string }
 
 // Longer than the 25 s that the service takes at most to drain.
 const GRACE_SECONDS = 40
@@ -43,11 +43,12 @@ export function apiReplicas(instance: StorageInstance, replicas: number): Manife
   return { apiVersion: 'apps/v1', kind: 'Deployment', metadata, spec: { replicas } }
 }
 
-function podMeta({ metadata, spec }: StorageInstance, { secretVersion }: ApiRelease): object {
+function podMeta({ metadata, spec }: StorageInstance, { secretVersion, certificate }: ApiRelease): object {
   const { labels, annotations } = spec.api.podTemplate
+  const notes = { [NOTES.databaseSecret]: secretVersion, ...(certificate && { [NOTES.certificate]: certificate }) }
   return {
     labels: { ...labels, ...labelsOf(metadata.name, 'api') },
-    annotations: { ...annotations, [NOTES.databaseSecret]: secretVersion },
+    annotations: { ...annotations, ...notes },
   }
 }
 

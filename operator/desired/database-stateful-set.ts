@@ -16,6 +16,8 @@ export type DatabaseOptions = {
   claimName: string
   /** Which version of the credentials the server is started with. */
   secretVersion: string
+  /** Which certificate it is started with; none: the first. */
+  certificate?: string
 }
 
 const GRACE_SECONDS = 180
@@ -29,6 +31,7 @@ export function databaseStatefulSet(instance: StorageInstance, options: Database
   const annotations = {
     [NOTES.configuration]: databaseConfigHash(instance, options.database),
     [NOTES.databaseSecret]: options.secretVersion,
+    ...(options.certificate && { [NOTES.certificate]: options.certificate }),
   }
   return child(instance, kind, {
     spec: {

@@ -8,6 +8,8 @@ export type Action =
   | { do: 'create'; object: Manifest }
   /** A Secret whose content is random: made once, never again while it is there. `object` is everything but the content. */
   | { do: 'issue'; content: 'credentials' | 'certificate'; object: Manifest }
+  /** A certificate in the place of the one that the Secret holds in the version that `object` names; both are trusted then. */
+  | { do: 'renew'; object: Manifest }
   | { do: 'delete'; target: Target }
 
 /** The object that is meant, and no other that took its name. */

@@ -5,6 +5,7 @@ import { type ApiRelease, apiDeployment, apiReplicas } from '../desired/api-depl
 import { imageOf } from '../desired/image.ts'
 import { type Deployment, findChild, isOurs, type Observed } from '../observed.ts'
 import { type Action, REPLICAS_MANAGER } from './action.ts'
+import { wantedCertificate } from './certificate.ts'
 import { keep } from './keep.ts'
 import { obstacleStep } from './obstacles.ts'
 import { troubleOf, troubleStep } from './pod-trouble.ts'
@@ -35,16 +36,20 @@ export function liveDeployment(observed: Observed): Deployment | undefined {
   return live && isOurs(observed.instance, live) ? live : undefined
 }
 
-function wantedRelease({ instance, release, serviceSecret }: Observed): ApiRelease | undefined {
+function wantedRelease(observed: Observed): ApiRelease | undefined {
+  const { instance, release, serviceSecret } = observed
   if (serviceSecret.state !== 'usable') return undefined
-  return { image: imageOf(instance.spec.image, release.serviceImage), secretVersion: serviceSecret.version }
+  const image = imageOf(instance.spec.image, release.serviceImage)
+  return { image, secretVersion: serviceSecret.version, certificate: wantedCertificate(observed) }
 }
 
 function releaseOf(live: Deployment | undefined): ApiRelease | undefined {
   const template = live?.spec?.template
   const image = template?.spec?.containers?.find(({ name }) => name === 'service')?.image
   if (image === undefined) return undefined
-  return { image, secretVersion: template?.metadata?.annotations?.[NOTES.databaseSecret] ?? '' }
+  const { [NOTES.databaseSecret]: secretVersion = '', [NOTES.certificate]: certificate } =
+    template?.metadata?.annotations ?? {}
+  return { image, secretVersion, certificate }
 }
 
 /**

@@ -11,6 +11,7 @@ import { databaseStatefulSet } from '../desired/database-stateful-set.ts'
 import { parseQuantity } from '../desired/quantity.ts'
 import { type Claim, findChild, type Observed, type StatefulSet } from '../observed.ts'
 import type { Action } from './action.ts'
+import { certificateNotes, renewalDueMs, renewalLookMs, renewalNotes, servedCertificate } from './certificate.ts'
 import { type Keeping, keep, obstacleOf } from './keep.ts'
 import { obstacleStep } from './obstacles.ts'
 import { troubleOf, troubleStep } from './pod-trouble.ts'
@@ -43,23 +44,33 @@ export function checkManagedDatabase(observed: Observed, database: ManagedDataba
 
 type RandomSecret = { content: 'credentials' | 'certificate'; object: Manifest }
 
-function secrets({ instance }: Observed): RandomSecret[] {
+function secrets(observed: Observed): RandomSecret[] {
+  const { instance } = observed
   return [
     { content: 'credentials', object: secretShell(instance, 'db') },
-    { content: 'certificate', object: secretShell(instance, 'db-tls') },
+    { content: 'certificate', object: secretShell(instance, 'db-tls', certificateNotes(observed)) },
   ]
 }
 
-/** Random content is made once; a Secret that is there is never looked into nor changed. */
+/** Random content is made once; credentials that are there are never looked into nor changed, a certificate is renewed in time. */
 function issue(observed: Observed, secret: RandomSecret): Keeping {
   const live = findChild(observed, secret.object)
   if (live === undefined) return { actions: [{ do: 'issue', ...secret }] }
-  return { actions: [], obstacle: obstacleOf(observed, live) }
+  const obstacle = obstacleOf(observed, live)
+  const isDue = secret.content === 'certificate' && renewalDueMs(observed, live) <= 0
+  if (obstacle !== undefined || !isDue) return { actions: [], obstacle }
+  const shell = secretShell(observed.instance, 'db-tls', renewalNotes(observed))
+  const { resourceVersion } = live.metadata
+  return { actions: [{ do: 'renew', object: { ...shell, metadata: { ...shell.metadata, resourceVersion } } }] }
 }
 
-function secretShell(instance: StorageInstance, purpose: 'db' | 'db-tls'): Manifest {
+function secretShell(
+  instance: StorageInstance,
+  purpose: 'db' | 'db-tls',
+  annotations?: Record<string, string>,
+): Manifest {
   const kind = { apiVersion: 'v1', kind: 'Secret' }
-  const metadata = childMeta(instance, { ...kind, purpose, component: 'database' })
+  const metadata = childMeta(instance, { ...kind, purpose, component: 'database', annotations })
   return { ...kind, metadata: { ...metadata, ownerReferences: [ownerReference(instance)] } }
 }
 
@@ -69,7 +80,8 @@ function children(observed: Observed, database: ManagedDatabase): Manifest[] {
   const always = [claim(observed, database, claimName), databaseConfig(instance, database), databaseService(instance)]
   // The pod is made of the credentials' version, so that it is made once and not twice.
   if (ownerSecret.state !== 'usable') return always
-  const options = { database, image: release.postgresImage, claimName, secretVersion: ownerSecret.version }
+  const made = { secretVersion: ownerSecret.version, certificate: servedCertificate(observed) }
+  const options = { database, image: release.postgresImage, claimName, ...made }
   return [...always, databaseStatefulSet(instance, options)]
 }
 
@@ -100,6 +112,7 @@ function judge(observed: Observed, actions: Action[]): Step {
       state: 'done',
       actions,
       facts,
+      requeueAfterMs: renewalLookMs(observed),
       findings: [{ type: 'DatabaseReachable', status: 'True', reason: 'DatabaseReachable', message }],
     }
   }
