@@ -25,8 +25,7 @@ export function checkApi(observed: Observed, before: { database: Step; isSchemaR
   const keeping = keep(observed, apiDeployment(observed.instance, release))
   const isSettled = live === undefined || database.state === 'done'
   const actions = [...keeping.actions, ...(isSettled ? replicaActions(observed, live) : [])]
-  const step = obstacleStep([keeping], actions) ?? { ...judge(observed, live), actions }
-  return keeping.actions.length > 0 && step.state === 'done' ? { ...step, ...rollingOut(observed) } : step
+  return obstacleStep([keeping], actions) ?? { ...judge(observed, live, keeping.actions.length > 0), actions }
 }
 
 /** The pods that are there, where they are ours. */
@@ -63,7 +62,8 @@ function replicaActions({ instance }: Observed, live: Deployment | undefined): A
   return [{ do: 'apply', object: apiReplicas(instance, wanted), manager: REPLICAS_MANAGER }]
 }
 
-function judge(observed: Observed, live: Deployment | undefined): Step {
+/** What is about to be changed is said as what was just changed is: it would be told twice. */
+function judge(observed: Observed, live: Deployment | undefined, isChanging = false): Step {
   const { status, spec, metadata } = live ?? {}
   const wanted = spec?.replicas ?? 0
   const isSeen = live !== undefined && status?.observedGeneration === metadata?.generation
@@ -73,7 +73,8 @@ function judge(observed: Observed, live: Deployment | undefined): Step {
   }
   const available = status?.availableReplicas ?? 0
   const updated = status?.updatedReplicas ?? 0
-  const isWhole = isSeen && wanted > 0 && updated === wanted && available === wanted && status?.replicas === wanted
+  const isWhole =
+    isSeen && !isChanging && wanted > 0 && updated === wanted && available === wanted && status?.replicas === wanted
   if (isWhole) {
     const message = `${available} of ${wanted} replicas serve.`
     return { state: 'done', findings: [{ type: 'ApiAvailable', status: 'True', reason: 'ApiAvailable', message }] }
@@ -99,9 +100,4 @@ function partly(observed: Observed, { available, wanted }: { available: number; 
   const message = trouble ? `${available} of ${wanted} replicas serve. ${trouble.message}` : (step.why?.message ?? '')
   const reason = trouble ? 'ApiDegraded' : 'ApiRollingOut'
   return { ...step, findings: [{ type: 'ApiAvailable', status: 'True', reason, message }] }
-}
-
-function rollingOut(observed: Observed): Pick<Step, 'state' | 'why'> {
-  const message = `The pods of ${observed.instance.metadata.name} are being changed.`
-  return { state: 'waiting', why: { reason: 'ApiRollingOut', message } }
 }
