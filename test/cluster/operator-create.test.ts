@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { HTTP_PORT } from '../../app/contract.ts'
+import { NOTES } from '../../operator/desired/annotations.ts'
 import { eventually } from '../support/eventually.ts'
 import { Client } from './kit/client.ts'
 import { useNamespace } from './kit/namespace.ts'
@@ -117,6 +118,26 @@ describe('a child', () => {
     const { metadata } = await home.get('deployment/crawl-api')
     expect(metadata.labels).toMatchObject({ team: 'search' })
     await crawl.ready()
+  })
+})
+
+describe('a certificate that nears its end', () => {
+  test('is renewed: the server has the new one only when the service trusts it, and the service goes on', async () => {
+    const path = `{.spec.template.metadata.annotations.${NOTES.certificate.replaceAll('.', '\\.')}}`
+    const noteOf = (target: string) => home.kubectl('get', target, '-o', `jsonpath=${path}`)
+    const ended = `${NOTES.expires}=2026-01-01T00:00:00Z`
+    await home.kubectl('annotate', 'secret', 'crawl-db-tls', '--overwrite', ended)
+    await eventually(
+      async () => {
+        expect(await noteOf('statefulset/crawl-db')).toMatch(/Z$/)
+      },
+      { timeoutMs: 120_000, intervalMs: 1_000 },
+    )
+    expect(await noteOf('deployment/crawl-api')).toBe(await noteOf('statefulset/crawl-db'))
+    await home.rollout('statefulset/crawl-db')
+    await crawl.ready()
+    const pushed = async () => (await own.fetch(`${crawl.url}/api/queue`, { json: push })).status
+    await eventually(async () => expect(await pushed()).toBe(200), { timeoutMs: ALLOWED_MS, intervalMs: 2_000 })
   })
 })
 

@@ -97,11 +97,15 @@ describe('a reflector and a server in trouble', () => {
     ],
     ['as an answer', (response: ServerResponse) => refuse(response, 410, 'Expired')],
   ])('410 %s leads to a new list, which drops what is gone', async (_where, gone) => {
-    watches = [gone]
     names = ['a', 'b']
+    // Changed here: the new list follows at once.
+    watches = [
+      (response) => {
+        names = ['c']
+        gone(response)
+      },
+    ]
     const { reflector, held } = start()
-    await eventually(() => held().length === 2)
-    names = ['c']
     await eventually(() => lists === 2)
     await eventually(() => expect(held()).toEqual(['c 20']))
     await reflector.stop()
