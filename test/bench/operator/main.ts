@@ -83,7 +83,7 @@ async function measureRunning(bench: Bench, instances: Instances): Promise<Secon
   const changing = await during({ audit, operator }, async () => {
     changes = await changeRounds(instances, line.rounds)
   })
-  log(`  ${line.rounds} times ten were changed`)
+  log(`  ${line.rounds} times ten were changed: p99 ${Math.round(changes?.p99Ms ?? 0)} ms`)
   log('  waiting for silence')
   await untilQuiet(audit)
   const steady = await during({ audit, operator }, () => delay(line.steadySeconds * 1_000))

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { KubeObject } from '../../../operator/api/object.ts'
 import { Cache } from '../../../operator/kube/cache.ts'
 import { KubeClient } from '../../../operator/kube/client.ts'
@@ -10,7 +10,8 @@ import { SystemClock } from '../../../operator/system-clock.ts'
 import { eventually } from '../../support/eventually.ts'
 import { answer, FaultServer, refuse } from './fault-server.ts'
 
-const server = new FaultServer()
+/** One for each test: what a stopped reflector still had on its way must not reach the next one. */
+let server: FaultServer
 /** What each watch answers, in the order in which they are opened; the last one stays open. */
 let watches: ((response: ServerResponse) => void)[] = []
 let lists = 0
@@ -29,9 +30,9 @@ function tell(response: ServerResponse, ...lines: string[]): void {
   response.write(lines.join(''))
 }
 
-beforeAll(() => server.start())
-afterAll(() => server.stop())
-beforeEach(() => {
+afterEach(() => server.stop())
+beforeEach(async () => {
+  server = new FaultServer()
   watches = []
   lists = 0
   names = ['a']
@@ -48,6 +49,7 @@ beforeEach(() => {
     if (next) next(response)
     else response.writeHead(200).flushHeaders()
   }
+  await server.start()
 })
 
 function start(timing: Partial<ReflectorTiming> = {}) {
