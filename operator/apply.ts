@@ -9,23 +9,27 @@ import type { Refusal } from './plan/refusal.ts'
 
 export type ApplyParts = { client: KubeClient; now: Date; signal: AbortSignal; onDone: (action: Action) => void }
 
+/** What was not done, and the error for which the rest was not tried, which is in the last refusal then. */
+export type Applied = { refusals: Refusal[]; failure?: ApiError }
+
 /**
  * Carries out actions in their order. What the API server refuses for good is answered and does not keep the others from being
- * done; anything else rejects, to be tried again.
+ * done; what it fails at ends the round, to be told and tried again. Anything else rejects.
  */
-export async function applyAll(parts: ApplyParts, actions: readonly Action[]): Promise<Refusal[]> {
+export async function applyAll(parts: ApplyParts, actions: readonly Action[]): Promise<Applied> {
   const refusals: Refusal[] = []
   for (const action of actions) {
     try {
       await carryOut(parts, action)
       parts.onDone(action)
     } catch (error) {
-      const refusal = refusalOf(action, error)
-      if (refusal === undefined) throw error
-      refusals.push(refusal)
+      if (!isRefusal(error)) throw error
+      const isTransient = isFailure(error)
+      refusals.push({ ...nameOf(action), message: error.message, ...(isTransient && { isTransient }) })
+      if (isTransient) return { refusals, failure: error }
     }
   }
-  return refusals
+  return { refusals }
 }
 
 async function carryOut({ client, signal, now }: ApplyParts, action: Action): Promise<void> {
@@ -51,7 +55,7 @@ async function carryOut({ client, signal, now }: ApplyParts, action: Action): Pr
 /** One that is there already was made by this very step, before a crash or before the caches knew. */
 async function createOnce(client: KubeClient, object: KubeObject, signal: AbortSignal): Promise<void> {
   try {
-    await client.create(object, { signal })
+    await client.create(object, { signal, isRepeatable: true })
   } catch (error) {
     if (!hasCode(error, 409)) throw error
   }
@@ -72,15 +76,21 @@ async function renew(
   await client.patch({ resource: SECRETS, namespace, name }, patch, { signal })
 }
 
-/** Invalid, forbidden or over a quota: trying again at once would change nothing. */
-function refusalOf(action: Action, error: unknown): Refusal | undefined {
-  if (!(error instanceof ApiError) || ![400, 403, 422].includes(error.code)) return undefined
+/** An answer, and not a conflict, which is another word for outdated caches. */
+function isRefusal(error: unknown): error is ApiError {
+  if (!(error instanceof ApiError)) return false
   // The namespace is going, and the instance with it.
-  if (/being terminated|not found/i.test(error.message)) return undefined
-  const { kind, name } = action.do === 'delete' ? action.target : nameOf(action.object)
-  return { kind, name, message: error.message }
+  const isGoing = /being terminated|not found/i.test(error.message)
+  return isFailure(error) || ([400, 403, 422].includes(error.code) && !isGoing)
 }
 
-function nameOf({ kind, metadata }: KubeObject): { kind: string; name: string } {
-  return { kind, name: metadata.name }
+/** A trouble of the API server, or of a webhook that it asks. Invalid, forbidden or over a quota is none: that does not pass. */
+function isFailure({ code }: ApiError): boolean {
+  return code === 429 || code >= 500
+}
+
+/** The object that an action is about. */
+export function nameOf(action: Action): { kind: string; name: string } {
+  if (action.do === 'delete') return { kind: action.target.kind, name: action.target.name }
+  return { kind: action.object.kind, name: action.object.metadata.name }
 }

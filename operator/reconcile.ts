@@ -1,13 +1,14 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { KubeObject } from './api/object.ts'
 import type { StorageInstance, StorageInstanceStatus } from './api/storage-instance.ts'
-import { applyAll } from './apply.ts'
+import { applyAll, nameOf } from './apply.ts'
 import { eventsOf } from './condition-events.ts'
 import { hasCode } from './kube/api-error.ts'
 import { observe, type Readings } from './observe.ts'
 import type { Observed } from './observed.ts'
 import { OwnWrites } from './own-writes.ts'
 import type { ReconcilerParts } from './parts.ts'
+import type { Action } from './plan/action.ts'
 import { type Plan, plan, stepsOf } from './plan/plan.ts'
 import { isActive } from './plan/runs.ts'
 import { retainClaims } from './retain.ts'
@@ -63,17 +64,12 @@ export class Reconciler {
     const steps = stepsOf(planned)
     const actions = steps.flatMap((step) => step.actions ?? [])
     const { client, log } = this.#parts
-    const onDone = (action: (typeof actions)[number]) => {
-      const object =
-        action.do === 'delete' ? action.target : { kind: action.object.kind, name: action.object.metadata.name }
-      log.info(
-        { instance: keyOf(observed.instance), action: action.do, kind: object.kind, name: object.name },
-        'carried out',
-      )
-    }
-    const refusals = await applyAll({ client, now: observed.now, signal, onDone }, actions)
+    const instance = keyOf(observed.instance)
+    const onDone = (action: Action) => log.info({ instance, action: action.do, ...nameOf(action) }, 'carried out')
+    const { refusals, failure } = await applyAll({ client, now: observed.now, signal, onDone }, actions)
     const status = statusOf(observed, planned, refusals)
     if (!isDeepStrictEqual(status, owned(observed.instance.status))) await this.#writeStatus(observed, status, signal)
+    if (failure !== undefined) throw failure
     const waits = steps.flatMap((step) => step.requeueAfterMs ?? [])
     if (refusals.length > 0) waits.push(REFUSED_LOOK_MS)
     return waits.length === 0 ? {} : { requeueAfterMs: Math.min(...waits) }

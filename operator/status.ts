@@ -78,7 +78,11 @@ function withDeletionNote({ instance }: Observed, finding: Finding): Finding {
   return { ...finding, message: `${finding.message} ${note}` }
 }
 
-function refusalStep({ kind, name, message }: Refusal): Step {
+function refusalStep({ kind, name, message, isTransient }: Refusal): Step {
+  if (isTransient) {
+    const failed = `The API server could not take the ${kind} ${name}; it is tried again. It says: ${message}`
+    return { state: 'waiting', why: { reason: 'ReconcileFailed', message: failed } }
+  }
   const reason = kind === 'PersistentVolumeClaim' ? 'VolumeNotGrown' : 'InvalidSpec'
   const sentence = `The API server refuses the ${kind} ${name}: ${message}`
   return { state: 'blocked', why: { reason, message: sentence } }

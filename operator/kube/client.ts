@@ -8,6 +8,8 @@ import { openWatch, type Watch, type WatchOptions } from './watch.ts'
 export const FIELD_MANAGER = 'sonoma-storage-operator'
 
 export type Call = { signal?: AbortSignal }
+/** `isRepeatable`: tried again although it may have been made, for those who take `AlreadyExists` for their own work. */
+export type CreateOptions = Call & { isRepeatable?: boolean }
 export type GetOptions = Call & { metadataOnly?: boolean }
 export type ListOptions = Call & {
   /** None: all namespaces. */
@@ -80,7 +82,7 @@ export class KubeClient {
   }
 
   /** Makes a new object; rejects with `AlreadyExists` (409) where there is one of that name. */
-  create<T extends KubeObject>(object: T, options: Call = {}): Promise<T> {
+  create<T extends KubeObject>(object: T, options: CreateOptions = {}): Promise<T> {
     const path = pathOf(resourceOf(object), object.metadata.namespace)
     return this.#write<T>('POST', path, object, { ...options, query: { fieldManager: FIELD_MANAGER } })
   }
@@ -134,8 +136,8 @@ export class KubeClient {
   }
 
   async #write<T>(method: WriteMethod, path: string, body: unknown, options: WriteOptions): Promise<T> {
-    const { signal, query, contentType = JSON_TYPE } = options
-    const request = { method, path, query, body, contentType, accept: JSON_TYPE, signal }
+    const { contentType = JSON_TYPE, ...rest } = options
+    const request = { method, path, body, contentType, accept: JSON_TYPE, ...rest }
     return (await this.#transport.send({ ...request, beforeSend: this.#beforeWrite })) as T
   }
 }
@@ -144,7 +146,7 @@ export class KubeClient {
 export type ObjectPlace = { resource: Resource; namespace?: string; name: string; subresource?: string }
 
 type WriteMethod = 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-type WriteOptions = Call & { query?: Query; contentType?: string }
+type WriteOptions = CreateOptions & { query?: Query; contentType?: string }
 
 function objectPath(object: KubeObject): string {
   return pathOf(resourceOf(object), object.metadata.namespace, object.metadata.name)

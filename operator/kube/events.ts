@@ -152,10 +152,7 @@ export class KubeEvents implements EventRecorder, BackgroundService {
 
   async #write(series: Series): Promise<void> {
     const { client } = this.#options
-    if (series.written === 0) {
-      await client.create(this.#eventOf(series))
-      return
-    }
+    if (series.written === 0) return this.#create(series)
     const { count, lastAt, name } = series
     const namespace = namespaceOf(series.request)
     try {
@@ -166,7 +163,16 @@ export class KubeEvents implements EventRecorder, BackgroundService {
     } catch (error) {
       if (!hasCode(error, 404)) throw error
       // The API server drops events after an hour.
-      await client.create(this.#eventOf(series))
+      await this.#create(series)
+    }
+  }
+
+  /** No other event has its name: one that is there already was written by a request whose answer was lost. */
+  async #create(series: Series): Promise<void> {
+    try {
+      await this.#options.client.create(this.#eventOf(series), { isRepeatable: true })
+    } catch (error) {
+      if (!hasCode(error, 409)) throw error
     }
   }
 

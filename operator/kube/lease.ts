@@ -48,6 +48,9 @@ type LeaseSpec = {
 }
 type Lease = KubeObject & { metadata: ObjectMeta; spec?: LeaseSpec }
 
+/** Of the time between two renewals, after one that failed: an API server that answers every third call only must not cost the lease. */
+const FAILED_PART = 1 / 4
+
 /** Its rhythm: `waiting` for the lease, `leading`, and for good `lost`, or `stopped` when asked to end. */
 type Phase = 'waiting' | 'leading' | 'lost' | 'stopped'
 
@@ -66,6 +69,8 @@ export class LeaderElector implements BackgroundService {
   /** The lease as it was last read or written. */
   #lease: Lease | undefined
   #changedAtMs = 0
+  /** The known lease was deleted since. */
+  #isGone = false
 
   constructor(options: LeaderElectorOptions) {
     this.#options = options
@@ -111,15 +116,26 @@ export class LeaderElector implements BackgroundService {
   async #run(): Promise<void> {
     while (this.#phase === 'waiting' || this.#phase === 'leading') {
       if (this.#phase === 'leading' && !this.isLeader) return this.#lose('it was not renewed in time')
-      await this.runOnce().catch((error: unknown) => this.#options.onError?.(error))
-      await this.#rest()
+      await this.#rest(await this.#attempt())
     }
   }
 
-  /** Never past the end of the lease: that has to be noticed at once. */
-  async #rest(): Promise<void> {
+  /** Whether the API server could be asked. */
+  async #attempt(): Promise<boolean> {
+    try {
+      await this.runOnce()
+      return true
+    } catch (error) {
+      this.#options.onError?.(error)
+      return false
+    }
+  }
+
+  /** Never past the end of the lease: that has to be noticed at once. A renewal that failed is tried again sooner. */
+  async #rest(wasAnswered: boolean): Promise<void> {
     const { clock, random, settings } = this.#options
-    const periodMs = settings.retryPeriodMs * (1 + 0.2 * random())
+    const part = wasAnswered || this.#phase !== 'leading' ? 1 : FAILED_PART
+    const periodMs = settings.retryPeriodMs * part * (1 + 0.2 * random())
     const leftMs = this.#phase === 'leading' ? Math.max(0, this.#heldUntilMs - clock.monotonicMs()) : periodMs
     await pause(clock, Math.min(periodMs, leftMs), this.#abort.signal)
   }
@@ -145,34 +161,48 @@ export class LeaderElector implements BackgroundService {
   async #tryToHold(): Promise<boolean> {
     const { identity } = this.#options
     // Who leads knows the newest version: its own last write.
-    if (this.#phase !== 'leading' || this.holder !== identity) {
-      if (!(await this.#look())) return this.#write(undefined)
-      if (this.holder !== '' && this.holder !== identity && !this.#hasRunOut()) return false
-    }
-    return this.#write(this.#lease)
+    if (this.#phase === 'leading' && this.holder === identity) return this.#write(this.#lease)
+    const found = await this.#look()
+    if (this.#isOthers() && !this.#hasRunOut()) return false
+    return this.#write(found)
   }
 
-  /** Reads the lease; false where there is none. */
-  async #look(): Promise<boolean> {
+  /** Reads the lease; undefined where there is none. */
+  async #look(): Promise<Lease | undefined> {
     const { client, namespace, name } = this.#options
     const found = await client.get<Lease>(LEASES, namespace, name)
-    if (found?.metadata.resourceVersion !== this.#lease?.metadata.resourceVersion) this.#know(found)
-    return found !== undefined
+    if (found === undefined) this.#noteGone()
+    else if (this.#isGone || found.metadata.resourceVersion !== this.#lease?.metadata.resourceVersion) this.#know(found)
+    return found
   }
 
-  #know(lease: Lease | undefined): void {
+  #know(lease: Lease): void {
     this.#lease = lease
+    this.#isGone = false
     this.#changedAtMs = this.#options.clock.monotonicMs()
+  }
+
+  /** Whoever held it when somebody deleted it may write up to its end, and makes it again before that. */
+  #noteGone(): void {
+    if (this.#lease === undefined || this.#isGone) return
+    this.#isGone = true
+    this.#changedAtMs = this.#options.clock.monotonicMs()
+  }
+
+  #isOthers(): boolean {
+    return this.#isGone || (this.holder !== '' && this.holder !== this.#options.identity)
   }
 
   #hasRunOut(): boolean {
     const { clock, settings } = this.#options
-    const durationMs = (this.#lease?.spec?.leaseDurationSeconds ?? settings.durationMs / 1_000) * 1_000
+    // Of one that is gone nobody knows who held it last.
+    const seconds = this.#isGone ? undefined : this.#lease?.spec?.leaseDurationSeconds
+    const durationMs = seconds === undefined ? settings.durationMs : seconds * 1_000
     return clock.monotonicMs() - this.#changedAtMs >= durationMs
   }
 
   /** False where somebody was faster; what they wrote is read at the next attempt. */
-  async #write(lease: Lease | undefined): Promise<boolean> {
+  async #write(lease: Lease | undefined, isRenewal = this.#phase === 'leading'): Promise<boolean> {
     const { client, settings, identity } = this.#options
     const spec = this.#newSpec(lease?.spec, identity, settings.durationMs / 1_000)
     try {
@@ -182,8 +212,9 @@ export class LeaderElector implements BackgroundService {
       // Somebody has deleted it: whoever makes the new one leads.
       if (hasCode(error, 404) && lease !== undefined) return this.#write(undefined)
       if (!hasCode(error, 409)) throw error
-      await this.#look()
-      return false
+      const found = await this.#look()
+      // Our own last write, whose answer was lost.
+      return isRenewal && this.holder === identity && found !== undefined ? this.#write(found, false) : false
     }
   }
 

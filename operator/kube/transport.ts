@@ -14,6 +14,8 @@ export type ApiRequest = {
   contentType?: string
   accept: string
   signal?: AbortSignal
+  /** A POST that does no harm when it is sent twice: its object has a name, and is there once at most. */
+  isRepeatable?: boolean
   /** Called right before each attempt goes out; what it throws ends the request. */
   beforeSend?: () => void
 }
@@ -80,12 +82,16 @@ export class Transport {
   }
 
   /** How long to wait before the next attempt; undefined where another one would do harm or no good. */
-  #waitMs({ method }: ApiRequest, error: unknown, failures: number): number | undefined {
+  #waitMs(
+    { method, isRepeatable = method !== 'POST' }: ApiRequest,
+    error: unknown,
+    failures: number,
+  ): number | undefined {
     if (!(error instanceof ApiError) || error.isExpired) return undefined
     // Refused before anything was done: any request may be made again. Otherwise a POST may have made its object.
     const isRefused = error.code === 429
     const isTransient = error.reason === 'Unreachable' || (error.code >= 500 && error.code !== 501)
-    if (!isRefused && (!isTransient || method === 'POST')) return undefined
+    if (!isRefused && (!isTransient || !isRepeatable)) return undefined
     const waitMs = Math.max(backOffMs(failures, RETRY, this.#options.random), error.retryAfterMs ?? 0)
     return waitMs <= LONGEST_WAIT_MS ? waitMs : undefined
   }

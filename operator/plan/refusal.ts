@@ -1,2 +1,5 @@
-/** An object that the API server would not take as it is, now or later: something in the spec, a quota, a policy. */
-export type Refusal = { kind: string; name: string; message: string }
+/**
+ * An object that the API server would not take: as it is, now or later (something in the spec, a quota, a policy), or, where
+ * it `isTransient`, because of a trouble that is not the object's.
+ */
+export type Refusal = { kind: string; name: string; message: string; isTransient?: boolean }

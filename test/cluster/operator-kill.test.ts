@@ -1,19 +1,33 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { JOBS, SECRETS } from '../../operator/kube/resources.ts'
 import { eventually } from '../support/eventually.ts'
-import { killPod, killProgram } from './kit/faults.ts'
+import { KillStory } from './kill-story.ts'
+import { closeApiServer, killPod, killProgram } from './kit/faults.ts'
 import { useNamespace } from './kit/namespace.ts'
-import { ensureOperator, Instance, leader, OPERATOR_SPACE } from './kit/operator.ts'
+import { provideNextImage } from './kit/next-image.ts'
+import { ObjectRecord } from './kit/object-record.ts'
+import type { KubeObject } from './kit/objects.ts'
+import { ensureOperator, Instance, leader, OPERATOR_PODS, OPERATOR_SPACE } from './kit/operator.ts'
+import { startPostgres } from './kit/postgres.ts'
 import { tryKubectl } from './kubectl.ts'
 
 /** Kills in all; OPERATOR_KILLS=100 is the long form. */
 const KILLS = Number(process.env.OPERATOR_KILLS ?? 8)
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000)
+/** How long nobody reaches the API server; always longer than the lease. */
+const AWAY_SECONDS = process.env.OPERATOR_FAULTS === 'long' ? 60 : 15
+/** A leader that is killed gives nothing back: its lease has to run out before the next kill. */
+const SHORT_LEASE = { LEASE_DURATION: '5s', LEASE_RENEW_DEADLINE: '3s', LEASE_RETRY_PERIOD: '500ms' }
+const MIGRATION = {
+  number: '0097',
+  name: 'killed',
+  up: '-- phase: expand\nALTER TABLE public.documents ADD COLUMN killed_note text;\nSELECT pg_sleep(2);\n',
+  down: 'ALTER TABLE public.documents DROP COLUMN killed_note;\n',
+}
 const LATEST_KILL_MS = 4_000
 
 const space = useNamespace('kill')
 let crawl: Instance
-
-beforeAll(ensureOperator)
 
 /** A small generator of chance that a seed repeats (mulberry32). */
 function chance(seed: number): () => number {
@@ -44,44 +58,53 @@ async function facts(): Promise<{ secret: string; jobs: string[] }> {
   return { secret, jobs: jobs.map(({ metadata }) => metadata.name) }
 }
 
+const namesOf = (record: ObjectRecord, owner: string) => record.of(owner).map(({ name }) => name)
+
 describe(`kill -9 of the operator at ${KILLS} random points (seed ${SEED})`, () => {
+  let runs: ObjectRecord
+  let credentials: ObjectRecord
+  let nextTag: string
+
+  beforeAll(async () => {
+    await Promise.all([ensureOperator(SHORT_LEASE), startPostgres(space)])
+    nextTag = await provideNextImage('killed', [MIGRATION])
+    runs = await ObjectRecord.start(space, JOBS, 'app.kubernetes.io/component=migrate')
+    credentials = await ObjectRecord.start(space, SECRETS, 'app.kubernetes.io/component=database')
+  })
+
+  afterAll(() => Promise.all([runs.stop(), credentials.stop()]))
+
   test(
     'always converges, and does nothing twice',
     async () => {
       const random = chance(SEED)
-      crawl = await Instance.create(space, {})
-      let token = 0
-      let changes = 0
-      const act = async () => {
-        changes += 1
-        const kind = Math.floor(random() * 3)
-        if (kind === 0) token += 1
-        const annotations: Record<string, string> = token > 0 ? { 'storage.sonoma.dev/run': `migrate-${token}` } : {}
-        const replicas = kind === 1 ? 1 + Math.floor(random() * 2) : 2
-        await crawl.apply({ api: { replicas, logLevel: kind === 2 ? 'warn' : 'info' } }, annotations)
-      }
+      const story = new KillStory(space, random, nextTag)
+      crawl = story.crawl
+      await story.begin()
       for (let kill = 0; kill < KILLS; kill += 1) {
-        if (kill > 0) await act()
+        if (kill > 0) await story.act()
         await new Promise((resolve) => setTimeout(resolve, random() * LATEST_KILL_MS))
         await killOperator()
-        if (kill % 3 === 2) await crawl.ready(180)
+        if (kill % 4 === 3) await story.settle()
       }
-      await crawl.ready(180)
-      const { jobs } = await facts()
-      console.log(`seed ${SEED}: ${KILLS} kills, ${changes} changes, ${token} asked runs, Jobs: ${jobs.join(' ')}`)
-      // One for the creation and one for each token that was seen; old Jobs are tidied away, none is made twice.
-      expect(new Set(jobs).size).toBe(jobs.length)
-      expect(jobs.length).toBeLessThanOrEqual(1 + token)
-      const { conditions } = (await crawl.get()).status ?? {}
-      expect(conditions?.find(({ type }) => type === 'Stalled')).toMatchObject({ status: 'False' })
+      await story.settle()
+      console.log(`seed ${SEED}: ${KILLS} kills, changes ${JSON.stringify(story.counts)}`)
+      const [made, issued] = [runs, credentials].map((record) => story.lives.map(({ uid }) => namesOf(record, uid)))
+      console.log(story.lives.map(({ name, reasons }, i) => `${name} ${made?.[i]?.length}/${reasons}`).join(', '))
+      expect(made?.map((names) => new Set(names).size)).toEqual(made?.map((names) => names.length))
+      expect(story.lives.filter(({ reasons }, i) => (made?.[i]?.length ?? 0) > reasons)).toEqual([])
+      // One of the credentials and one of the certificate, unless it was deleted before.
+      expect(issued?.filter((names) => new Set(names).size < names.length || names.length > 2)).toEqual([])
+      for (const instance of [story.crawl, story.outer])
+        expect(await instance.condition('Stalled')).toMatchObject({ status: 'False' })
     },
-    120_000 + KILLS * 60_000,
+    240_000 + KILLS * 60_000,
   )
 
   test('the credentials are those of the beginning: the database was entered with them all the time', async () => {
     const before = await facts()
     await killOperator()
-    await crawl.apply({ api: { logLevel: 'error' } })
+    await space.kubectl('patch', crawl.target, '--type=merge', '-p', '{"spec":{"api":{"logLevel":"error"}}}')
     await crawl.ready(180)
     expect(await facts()).toEqual(before)
     const restarts = await space.kubectl(
@@ -95,8 +118,21 @@ describe(`kill -9 of the operator at ${KILLS} random points (seed ${SEED})`, () 
   })
 })
 
+type OperatorPod = KubeObject & { status: { containerStatuses: { restartCount: number }[] } }
+
+/** How often the container of each pod of the operator was started again. */
+async function operatorRestarts(): Promise<Map<string, number>> {
+  const pods = await OPERATOR_SPACE.list<OperatorPod>('pods', OPERATOR_PODS)
+  return new Map(pods.map(({ metadata, status }) => [metadata.name, status.containerStatuses[0]?.restartCount ?? 0]))
+}
+
 describe('the cluster itself is hurt', () => {
   const isServing = async () => (await tryKubectl(['get', '--raw', '/readyz', '--request-timeout=2s'])).code === 0
+
+  beforeAll(async () => {
+    await ensureOperator()
+    await crawl.ready(180)
+  })
 
   test('etcd, the API server and the kubelet are killed while an instance is made: it becomes ready', async () => {
     const other = await Instance.create(space, { api: { replicas: 1 } }, 'other')
@@ -107,5 +143,27 @@ describe('the cluster itself is hurt', () => {
     await other.ready(240)
     const jobs = await space.list('jobs', 'app.kubernetes.io/instance=other')
     expect(jobs).toHaveLength(1)
+  })
+
+  test(`the API server is away for ${AWAY_SECONDS} s while an instance is made and another is changed`, async () => {
+    await leader()
+    const [before, former] = [await facts(), await operatorRestarts()]
+    const late = await Instance.create(space, { api: { replicas: 1 } }, 'late')
+    await crawl.apply({ api: { replicas: 1, logLevel: 'debug' } })
+    await closeApiServer(AWAY_SECONDS)
+    await eventually(async () => !(await isServing()))
+    await eventually(isServing, { timeoutMs: (AWAY_SECONDS + 60) * 1_000, intervalMs: 500 })
+    const backAt = performance.now()
+    await Promise.all([late.ready(180), crawl.ready(180)])
+    const seconds = ((performance.now() - backAt) / 1_000).toFixed(1)
+    const restarted = [...(await operatorRestarts())].filter(([pod, count]) => count > (former.get(pod) ?? 0))
+    console.log(`ready ${seconds} s after the API server was back; restarted: ${JSON.stringify(restarted)}`)
+    expect((await facts()).secret).toBe(before.secret)
+    expect(await space.list('jobs', 'app.kubernetes.io/instance=late')).toHaveLength(1)
+    // The one that led ends with its lease, once; the other one waits.
+    const [pod = '', count = 0] = restarted[0] ?? []
+    expect([restarted.length, count - (former.get(pod) ?? 0)]).toEqual([1, 1])
+    const last = await OPERATOR_SPACE.kubectl('logs', `pod/${pod}`, '--previous', '--tail=1')
+    expect(JSON.parse(last)).toMatchObject({ level: 'fatal', reason: 'LeaseLost' })
   })
 })

@@ -7,7 +7,7 @@ import { ensureOperator, Instance } from './kit/operator.ts'
 const space = useNamespace('trouble')
 const small = { api: { replicas: 1 } }
 
-beforeAll(ensureOperator)
+beforeAll(() => ensureOperator())
 
 describe('each trouble ends in a condition that says what to do', () => {
   test('a child whose name is taken is not touched; when the stranger goes, the child is made', async () => {

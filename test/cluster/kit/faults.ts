@@ -1,3 +1,4 @@
+import { kubectl } from '../kubectl.ts'
 import type { Namespace } from './namespace.ts'
 import { nodeNames, onNode } from './on-node.ts'
 
@@ -67,6 +68,19 @@ export async function killProgram(program: Program): Promise<void> {
 export async function freezeProgram(program: Program): Promise<Heal> {
   await signalProgram(program, 'STOP')
   return () => signalProgram(program, 'CONT')
+}
+
+/**
+ * Nobody reaches the API server for so long: its port refuses new connections and resets those that are there. It heals by
+ * itself, since nothing can be told to a node of a given cluster meanwhile.
+ */
+export async function closeApiServer(seconds: number): Promise<void> {
+  const port = (await kubectl(['get', 'endpointslices', 'kubernetes', '-o', 'jsonpath={.ports[0].port}'])).trim()
+  const rule = `INPUT -p tcp --dport ${port} -j REJECT --reject-with tcp-reset`
+  // The first second is for the answer to this very command.
+  const script = `sleep 1; iptables -w -I ${rule}; sleep ${seconds}; iptables -w -D ${rule}`
+  const nodes = await nodeNames()
+  await Promise.all(nodes.map((node) => onNode(node, `setsid sh -c '${script}' </dev/null >/dev/null 2>&1 &`)))
 }
 
 async function signalProgram(program: Program, signal: string): Promise<void> {

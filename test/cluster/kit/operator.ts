@@ -18,8 +18,12 @@ const KINDS = ['storageinstances', 'storagebackups', 'storagerestores']
 export const OPERATOR_SPACE: Namespace = new Namespace(SPACE)
 export const OPERATOR_PODS = 'app.kubernetes.io/component=operator'
 
+/** Times of the Lease; without them those that the operator has by itself. */
+export type LeaseTimes = { LEASE_DURATION: string; LEASE_RENEW_DEADLINE: string; LEASE_RETRY_PERIOD: string }
+const NO_TIMES = ['LEASE_DURATION-', 'LEASE_RENEW_DEADLINE-', 'LEASE_RETRY_PERIOD-']
+
 /** Installs the operator as its users do, from the manifests of `npm run synth`, with pods of the image that is here now. */
-export async function ensureOperator(): Promise<void> {
+export async function ensureOperator(times?: LeaseTimes): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'sonoma-manifests-'))
   try {
     const images = { image: SERVICE_IMAGE, postgresImage: POSTGRES_IMAGE, pullPolicy: 'IfNotPresent' }
@@ -32,6 +36,8 @@ export async function ensureOperator(): Promise<void> {
   }
   const kinds = KINDS.map((kind) => `customresourcedefinition/${kind}.storage.sonoma.dev`)
   await kubectl(['wait', '--for=condition=Established', ...kinds, '--timeout=60s'])
+  const env = times ? Object.entries(times).map(([name, value]) => `${name}=${value}`) : NO_TIMES
+  await kubectl(['set', 'env', `deployment/${OPERATOR}`, '-n', SPACE, ...env])
   await kubectl(['rollout', 'restart', `deployment/${OPERATOR}`, '-n', SPACE])
   await OPERATOR_SPACE.rollout(`deployment/${OPERATOR}`)
 }

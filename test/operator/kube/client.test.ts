@@ -81,6 +81,12 @@ describe('requests', () => {
     expect(await client().create(MAP)).toEqual(MAP)
   })
 
+  test('that make an object whose name says that it is theirs are tried again: it is there once at most', async () => {
+    failFirst(2, 500)
+    expect(await client().create(MAP, { isRepeatable: true })).toEqual(MAP)
+    expect(server.requests.length).toBe(3)
+  })
+
   test('wait as long as they are asked to, and give up where that is for long', async () => {
     failFirst(1, 429, { 'retry-after': '1' })
     const startedAt = performance.now()

@@ -116,6 +116,19 @@ describe('events', () => {
     await events.stop()
   })
 
+  test('that were written although the answer was lost are written once, and are no error', async () => {
+    const { events, clock, written, errors, store } = start()
+    const { create } = store.client
+    store.client.create = async (object, options) => {
+      await create(object, options)
+      return create(object, options)
+    }
+    events.record(EVENT)
+    await clock.pass(0)
+    expect([written().length, errors]).toEqual([1, []])
+    await events.stop()
+  })
+
   test('whose object the API server has dropped are written anew with their count', async () => {
     const { events, clock, written, store } = start()
     events.record(EVENT)

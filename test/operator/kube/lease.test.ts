@@ -92,6 +92,20 @@ describe('leader election', () => {
     await a.elector.stop()
   })
 
+  test('a renewal that fails is tried again sooner than the next one would be', async () => {
+    const [store, clock] = [new ObjectStore(), new FakeClock()]
+    const a = replica(store, 'a', clock)
+    a.elector.start()
+    await clock.pass(0)
+    store.outage = new Error('the API server is away')
+    await clock.pass(SETTINGS.retryPeriodMs)
+    store.outage = undefined
+    const { writes } = store
+    await clock.pass(SETTINGS.retryPeriodMs / 4)
+    expect(store.writes).toBe(writes + 1)
+    await a.elector.stop()
+  })
+
   test('a leader whose lease was taken ends at once', async () => {
     const [store, clock] = [new ObjectStore(), new FakeClock()]
     const a = replica(store, 'a', clock)
@@ -117,6 +131,38 @@ describe('leader election', () => {
     await a.elector.stop()
   })
 
+  test('a lease that is deleted counts to its end: its holder has it again, or another one after that', async () => {
+    for (const isHolderAlive of [true, false]) {
+      const store = new ObjectStore()
+      const [aClock, bClock] = [new FakeClock(), new FakeClock()]
+      const [a, b] = [replica(store, 'a', aClock), replica(store, 'b', bClock)]
+      a.elector.start()
+      await aClock.pass(0)
+      b.elector.start()
+      await bClock.pass(SETTINGS.retryPeriodMs)
+      store.objects.delete('lease')
+      await bClock.pass(SETTINGS.retryPeriodMs)
+      expect([a.elector.isLeader, b.elector.isLeader]).toEqual([true, false])
+      if (isHolderAlive) await aClock.pass(SETTINGS.retryPeriodMs)
+      else await bClock.pass(SETTINGS.durationMs + SETTINGS.retryPeriodMs)
+      expect([holder(store), b.elector.isLeader]).toEqual(isHolderAlive ? ['a', false] : ['b', true])
+      await Promise.all([a.elector.stop(), b.elector.stop()])
+    }
+  })
+
+  test('a leader whose renewal was carried out and not answered keeps its lease', async () => {
+    const [store, clock] = [new ObjectStore(), new FakeClock()]
+    const a = replica(store, 'a', clock)
+    a.elector.start()
+    await clock.pass(0)
+    store.lost = 1
+    await clock.pass(1.25 * SETTINGS.retryPeriodMs)
+    const { renewTime = '' } = store.objects.get('lease')?.spec ?? {}
+    expect([a.elector.isLeader, a.seen]).toEqual([true, ['elected', 'error: no answer']])
+    expect(Date.parse(renewTime)).toBe(clock.now().getTime())
+    await a.elector.stop()
+  })
+
   test('survives an API server that is away at first', async () => {
     const [store, clock] = [new ObjectStore(), new FakeClock()]
     const a = replica(store, 'a', clock)
@@ -130,7 +176,7 @@ describe('leader election', () => {
   })
 })
 
-type Act = { who: number; do: 'freeze' | 'outage' | 'stop' | 'nothing'; ms: number }
+type Act = { who: number; do: 'freeze' | 'outage' | 'delete' | 'stop' | 'nothing'; ms: number }
 
 /** Three replicas, each on its own clock. */
 class Contest {
@@ -141,6 +187,7 @@ class Contest {
 
   async act({ who, do: what, ms }: Act): Promise<void> {
     this.store.outage = what === 'outage' ? new Error('away') : undefined
+    if (what === 'delete') this.store.objects.delete('lease')
     if (what === 'stop') await this.electors[who]?.stop()
     // In steps, so that the replicas take turns as they would.
     for (let leftMs = ms; leftMs > 0; leftMs -= 500) await this.#step(what === 'freeze' ? who : undefined)
@@ -160,16 +207,18 @@ class Contest {
   }
 }
 
-test('two never lead at a time, whatever is frozen, away or stopped', async () => {
+test('two never lead at a time, whatever is frozen, away, deleted or stopped', async () => {
   const act: fc.Arbitrary<Act> = fc.record({
     who: fc.constantFrom(0, 1, 2),
-    do: fc.constantFrom('freeze', 'outage', 'stop', 'nothing'),
+    do: fc.constantFrom('freeze', 'outage', 'delete', 'stop', 'nothing'),
     ms: fc.integer({ min: 0, max: 20_000 }),
   })
   await fc.assert(
     fc.asyncProperty(fc.array(act, { maxLength: 12 }), async (acts) => {
       const contest = new Contest()
       for (const elector of contest.electors) elector.start()
+      // Who has never seen a lease cannot know of one that is deleted.
+      for (const clock of contest.clocks) await clock.pass(0)
       for (const one of acts) await contest.act(one)
       await contest.stop()
       expect(contest.most).toBeLessThanOrEqual(1)
