@@ -110,6 +110,8 @@ describe('a reflector and a server in trouble', () => {
     const { reflector, held } = start()
     await eventually(() => lists === 2)
     await eventually(() => expect(held()).toEqual(['c 20']))
+    // One that is on its way would arrive in the next test.
+    await eventually(() => opened.length === 2)
     await reflector.stop()
   })
 
