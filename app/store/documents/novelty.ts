@@ -1,20 +1,34 @@
 /** So many new urls in a row are taken for a first crawl. */
 const LONG_RUN = 10_000
+/** From this share of unchanged documents on, looking before anything else is sent pays for itself. */
+const MOSTLY = 0.75
+/** The share is that of about so many documents. */
+const SHARE_ROWS = 2_000
 
 /**
- * How many of the urls written last were new, without any other in between. In a first crawl nearly all are, and then it is
- * worth while to insert without looking first; a try that fails has to pay for itself by so many that did not. It never
- * decides what becomes of a document.
+ * What became of the documents written last. In a first crawl nearly all urls are new, and then it is worth while to insert
+ * without looking first; a try that fails has to pay for itself by so many that did not. Where the same pages are sent
+ * again nearly all are unchanged, and then it is worth while to look before the rest of them is sent. It never decides what
+ * becomes of a document.
  */
 export class Novelty {
   #run = 0
+  #unchangedShare = 0
 
   /** Whether the next rows are most probably new. */
   get isHigh(): boolean {
     return this.#run >= LONG_RUN
   }
 
-  note(rows: number, newRows: number): void {
-    this.#run = newRows === rows ? this.#run + rows : 0
+  /** Whether the next rows are most probably stored just as they come. */
+  get isLow(): boolean {
+    return this.#unchangedShare >= MOSTLY
+  }
+
+  /** Of `rows` documents so many were new, and so many needed no write at all. */
+  note(rows: number, { added, untouched }: { added: number; untouched: number }): void {
+    if (rows === 0) return
+    this.#run = added === rows ? this.#run + rows : 0
+    this.#unchangedShare += (untouched / rows - this.#unchangedShare) * Math.min(1, rows / SHARE_ROWS)
   }
 }

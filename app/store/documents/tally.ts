@@ -13,6 +13,8 @@ export type Failure = { index: number; error: ItemError }
 export class Tally {
   readonly summary: Summary = { inserted: 0, updated: 0, unchanged: 0, stale: 0, duplicate: 0 }
   readonly failures: Failure[] = []
+  /** Those of the unchanged ones that needed no write at all. */
+  untouched = 0
 
   /** Documents that counted as stored so far. */
   get stored(): number {
@@ -52,10 +54,21 @@ export class Tally {
     for (const group of groups) this.#settleOthers(group)
   }
 
+  /** All of these are stored just as they came. */
+  addUntouched(groups: Group[]): void {
+    this.#countUntouched(groups.length)
+    for (const group of groups) this.#settleOthers(group)
+  }
+
+  #countUntouched(count: number): void {
+    this.summary.unchanged += count
+    this.untouched += count
+  }
+
   #settle(group: Group, verdict: Verdict, storedIds: Iterator<string>): Group | undefined {
     if (verdict === 'c') return this.#refuseIds(group, urlConflict(storedIds.next().value as string))
     if (verdict === 'k') return this.#refuseClaim(group)
-    if (verdict === 'u') this.summary.unchanged += 1
+    if (verdict === 'u') this.#countUntouched(1)
     if (verdict === 's') this.summary.stale += 1
     this.#settleOthers(group)
     return undefined

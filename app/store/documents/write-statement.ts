@@ -107,6 +107,38 @@ SELECT verdicts, stored_ids, inserted, updated, written - inserted - updated AS 
 FROM counts, letters`,
 }
 
+// What decides whether a document is stored just as it comes, by the rules of WRITE; nothing else is sent.
+const LOOK: Statement = {
+  name: 'documents_look',
+  text: `
+SELECT string_agg(CASE
+    WHEN d.id = COALESCE(i.id, d.id) AND d.content_hash = i.content_hash AND (i.status IS NULL OR d.status = i.status)
+      AND d.crawled_at >= COALESCE(i.crawled_at, now()) THEN 'u'
+    ELSE '?'
+  END, '' ORDER BY i.n) AS verdicts
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bytea[])
+  WITH ORDINALITY AS i (id, url, status, crawled_at, content_hash, n)
+LEFT JOIN LATERAL (
+  SELECT s.id, s.status, s.crawled_at, s.content_hash FROM public.documents AS s WHERE s.url = i.url OFFSET 0
+) AS d ON true`,
+}
+
+/** Which documents (with different urls, sorted by url) need no write: a letter each, `u` or `?`. */
+export async function findUnchanged(session: Session, documents: CheckedDocument[]): Promise<string> {
+  const column = <K extends keyof CheckedDocument>(key: K) => documents.map((document) => document[key])
+  const values = [
+    uuidArray(column('id')),
+    textArray(column('url')),
+    textArray(column('status')),
+    timestamptzArray(documents.map(({ content }) => content.crawledAt)),
+    byteaArray(
+      documents.map(({ content }) => content.hash),
+      HASH_BYTES,
+    ),
+  ]
+  return (await session.query<{ verdicts: string }>(LOOK, values)).rows[0]?.verdicts ?? ''
+}
+
 /** Documents with different urls, sorted by url, as the parameters of the two statements. */
 export type EncodedRows = Buffer[]
 

@@ -14,7 +14,7 @@ import {
   type Sent,
 } from './repeats.ts'
 import { Tally } from './tally.ts'
-import { type EncodedRows, encodeRows, insertRows, writeRows } from './write-statement.ts'
+import { type EncodedRows, encodeRows, findUnchanged, insertRows, writeRows } from './write-statement.ts'
 
 /** Where a write happens. Without `attempt` an error ends the transaction and with it the whole write. */
 export type WriteScope = {
@@ -73,8 +73,8 @@ export function isDataError(error: unknown): boolean {
 /**
  * Writes the documents of one request in chunks and counts them in `tally`. Documents of the same url are put together
  * first. Where each statement is its own transaction and some are done, what the database cannot take any more is the error
- * of the documents that are left; otherwise it is thrown. With a `novelty` it may insert
- * without looking first.
+ * of the documents that are left; otherwise it is thrown. With a `novelty` it may insert without looking first, or look
+ * first for what needs no write.
  */
 export class DocumentWriter {
   readonly tally = new Tally()
@@ -111,13 +111,25 @@ export class DocumentWriter {
 
   /** Answers the groups that have to be written again. */
   async #writeChunk(groups: Group[]): Promise<Group[]> {
-    const rows = encodeRows(groups.map(rowOf))
-    if (this.#novelty?.isHigh && (await this.#insert(groups, rows))) return []
-    const { summary } = this.tally
-    const before = summary.inserted
-    const again = await this.#judge(groups, rows)
-    this.#novelty?.note(groups.length, summary.inserted - before)
+    const changed = this.#novelty?.isLow ? await this.#withoutUnchanged(groups) : groups
+    if (changed.length === 0) return []
+    const rows = encodeRows(changed.map(rowOf))
+    if (this.#novelty?.isHigh && (await this.#insert(changed, rows))) return []
+    const before = { added: this.tally.summary.inserted, untouched: this.tally.untouched }
+    const again = await this.#judge(changed, rows)
+    const added = this.tally.summary.inserted - before.added
+    this.#novelty?.note(changed.length, { added, untouched: this.tally.untouched - before.untouched })
     return again
+  }
+
+  /** Counts those that need no write; answers the others. */
+  async #withoutUnchanged(groups: Group[]): Promise<Group[]> {
+    const verdicts = await this.#attempt((session) => findUnchanged(session, groups.map(rowOf)))
+    if (verdicts instanceof Error) return groups
+    const unchanged = groups.filter((_, n) => verdicts[n] === 'u')
+    this.tally.addUntouched(unchanged)
+    this.#novelty?.note(unchanged.length, { added: 0, untouched: unchanged.length })
+    return groups.filter((_, n) => verdicts[n] !== 'u')
   }
 
   /** Whether all of them were new, and are stored now; otherwise nothing is. */
@@ -130,7 +142,7 @@ export class DocumentWriter {
       this.tally.addInserted(groups)
       return true
     } finally {
-      this.#novelty?.note(groups.length, newRows)
+      this.#novelty?.note(groups.length, { added: newRows, untouched: 0 })
     }
   }
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { WriteOutcome } from '../../../../app/store/documents/write-request.ts'
-import { at, createTestStore, FixedNovelty, type Read, summary, uuid } from './test-store.ts'
+import { at, BELIEFS, createTestStore, FixedNovelty, type Read, summary, uuid } from './test-store.ts'
 
-const novelty = new FixedNovelty(true)
+const novelty = new FixedNovelty()
 const { store, write, stored, test: database } = await createTestStore({ novelty })
 
 const WRITERS = 8
@@ -17,10 +17,10 @@ function batch(writer: number, round: number) {
   })
 }
 
-test.each([true, false])(
-  'overlapping requests at the same time lose no document and no count (insert first: %s)',
-  async (value) => {
-    novelty.value = value
+test.each(BELIEFS)(
+  'overlapping requests at the same time lose no document and no count (believed: %s)',
+  async (belief) => {
+    novelty.belief = belief
     await database.query('TRUNCATE public.documents')
     const rounds = 5
     const totals = summary({})
@@ -59,15 +59,15 @@ function checkTruth({ id, url }: Writer, { stored: isStored, errors }: WriteOutc
 
 test('requests for the same new url or id at the same time: one of them has it, each is told the truth', async () => {
   const race = fc.record({
-    insertFirst: fc.boolean(),
+    belief: fc.constantFrom(...BELIEFS),
     writers: fc.array(
       fc.record({ id: fc.option(fc.integer({ min: 0, max: 2 })), url: fc.integer({ min: 0, max: 2 }) }),
       { minLength: 2, maxLength: 10 },
     ),
   })
   await fc.assert(
-    fc.asyncProperty(race, async ({ writers, insertFirst }) => {
-      novelty.value = insertFirst
+    fc.asyncProperty(race, async ({ writers, belief }) => {
+      novelty.belief = belief
       await database.query('TRUNCATE public.documents')
       const outcomes = await Promise.all(
         writers.map(({ id, url }) => write([{ id: id === null ? null : uuid(id), url: `https://x.example/${url}` }])),

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Model, type SentDocument } from './model.ts'
-import { at, createTestStore, FixedNovelty, type Read, uuid } from './test-store.ts'
+import { at, BELIEFS, type Belief, createTestStore, FixedNovelty, type Read, uuid } from './test-store.ts'
 
-const novelty = new FixedNovelty(true)
+const novelty = new FixedNovelty()
 const { store, write, stored, test: database } = await createTestStore({ novelty })
 
 const urls = Array.from({ length: 5 }, (_, n) => `https://x.example/${n}`)
@@ -17,7 +17,7 @@ const document = fc.record<SentDocument>({
   content: fc.integer({ min: 0, max: 2 }),
 })
 
-type Write = { kind: 'write'; documents: SentDocument[]; atomic: boolean; insertFirst: boolean }
+type Write = { kind: 'write'; documents: SentDocument[]; atomic: boolean; belief: Belief }
 type Step =
   | Write
   | { kind: 'patch'; url: string; change: { status?: string | null; crawled?: number; content?: number } }
@@ -30,7 +30,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('write' as const),
       documents: fc.array(document, { minLength: 1, maxLength: 8 }),
       atomic: fc.boolean(),
-      insertFirst: fc.boolean(),
+      belief: fc.constantFrom(...BELIEFS),
     }),
   },
   {
@@ -71,8 +71,8 @@ async function take(one: Step, model: Model): Promise<void> {
   compare(await stored(), before, moves, model)
 }
 
-async function takeWrite({ documents, atomic, insertFirst }: Write, model: Model): Promise<void> {
-  novelty.value = insertFirst
+async function takeWrite({ documents, atomic, belief }: Write, model: Model): Promise<void> {
+  novelty.belief = belief
   const sent = documents.map(({ id, url, status, crawled, content }) => ({
     id,
     url,

@@ -155,6 +155,13 @@ describe('a write at a million documents scans no table', () => {
     await check(() => send('2027-01-01T00:00:00Z'), 1_000 * PER_READ)
   })
 
+  test('the same again and again', async () => {
+    const send = () => write(urls.map((url) => ({ url, metadata: { crawledAt: '2028-01-01T00:00:00Z', a: 2 } })))
+    for (let n = 0; n < 5; n += 1) await send()
+    await check(send, 1_000 * PER_READ)
+    expect(database.recorded.map(({ statement }) => statement.name)).toEqual(['documents_look'])
+  })
+
   test('conflicts of ids and urls', async () => {
     const documents = ids
       .slice(0, 100)

@@ -34,17 +34,20 @@ export type TestStore = {
 
 type Options = { statementTimeoutMs?: number; novelty?: Novelty }
 
-/** Makes the store believe that everything is new, or that nothing is: both ways of writing have to end the same. */
-export class FixedNovelty extends Novelty {
-  value: boolean
+/** What the store believes of what comes: all ways of writing have to end the same. */
+export const BELIEFS = ['new', 'unchanged', 'anything'] as const
+export type Belief = (typeof BELIEFS)[number]
 
-  constructor(value: boolean) {
-    super()
-    this.value = value
-  }
+/** Makes the store believe something. */
+export class FixedNovelty extends Novelty {
+  belief: Belief = 'new'
 
   override get isHigh(): boolean {
-    return this.value
+    return this.belief === 'new'
+  }
+
+  override get isLow(): boolean {
+    return this.belief === 'unchanged'
   }
 }
 
