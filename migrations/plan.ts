@@ -1,11 +1,13 @@
+import { join } from 'node:path'
 import type pg from 'pg'
-import { type MigrationFile, readMigrations } from './files.ts'
+import { type MigrationFile, readMigrations, readRepeatable } from './files.ts'
 import { MIGRATIONS_FOLDER } from './folder.ts'
 import type { Phase } from './header.ts'
 import { hasHistory, pendingMigrations, readHistory } from './history.ts'
 import { LOCK_MODES, type Lock, type LockMode, locksOf } from './locks.ts'
 import { PG_BOSS_SCHEMA_VERSION, readPgBossVersion } from './pg-boss.ts'
 import { type Preflight, preflight } from './preflight.ts'
+import { readMissingIndexes } from './repeatable-indexes.ts'
 import { connect } from './session.ts'
 
 /** Somebody whose lock a step would wait for, at this moment. */
@@ -28,6 +30,8 @@ export type PlannedMigration = {
 export type Plan = {
   pgBoss: { from: number | null; to: number }
   migrations: PlannedMigration[]
+  /** Indexes on the tables of pg-boss that are built concurrently afterwards. */
+  indexes: string[]
   preflight: Preflight
 }
 
@@ -50,8 +54,9 @@ export async function readPlan({
       const plan = await planOne(client, file)
       migrations.push({ ...plan, waitsForApproval, isBegun: begun.has(file.version) })
     }
-    const from = (await readPgBossVersion(client)) ?? null
-    return { pgBoss: { from, to: PG_BOSS_SCHEMA_VERSION }, migrations, preflight: await preflight(client) }
+    const pgBoss = { from: (await readPgBossVersion(client)) ?? null, to: PG_BOSS_SCHEMA_VERSION }
+    const indexes = await readMissingIndexes(client, (await readRepeatable(join(folder, 'repeatable'))).indexes)
+    return { pgBoss, migrations, indexes, preflight: await preflight(client) }
   } finally {
     await client.end()
   }

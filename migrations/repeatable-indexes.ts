@@ -22,6 +22,15 @@ export async function buildMissingIndexes(session: WorkSession, statements: Stat
   for (const statement of statements) await ensureIndex(session, statement)
 }
 
+/** Which of them a run would build now, as `schema.name`. */
+export async function readMissingIndexes(client: pg.ClientBase, statements: Statement[]): Promise<string[]> {
+  const missing: string[] = []
+  for (const target of statements.map(targetOf)) {
+    if ((await readValidity(client, target)) !== true) missing.push(`${target.schema}.${target.index}`)
+  }
+  return missing
+}
+
 async function ensureIndex(session: WorkSession, statement: Statement): Promise<void> {
   const { client } = session
   const target = targetOf(statement)

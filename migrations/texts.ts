@@ -44,14 +44,15 @@ export function verifyText({ state, differences, fingerprint, pgBoss, migrations
   return lines.join('\n')
 }
 
-export function planText({ pgBoss, migrations, preflight }: Plan): string {
+export function planText({ pgBoss, migrations, indexes, preflight }: Plan): string {
   const boss = pgBoss.from === pgBoss.to ? [] : [`pg-boss goes from version ${pgBoss.from ?? 'none'} to ${pgBoss.to}`]
   const long = preflight.longTransactions.map(
     ({ pid, application, ageSeconds }) => `a transaction is open for ${ageSeconds} s: pid ${pid}, ${application}`,
   )
   const invalid = preflight.invalidIndexes.map((name) => `the index ${name} is invalid`)
-  const nothing = migrations.length === 0 && boss.length === 0 ? ['nothing to do'] : []
-  return [...long, ...invalid, ...boss, ...nothing, ...migrations.map(migrationText)].join('\n')
+  const built = indexes.map((name) => `\nthe index ${name} is built concurrently`)
+  const due = [...boss, ...migrations.map(migrationText), ...built]
+  return [...long, ...invalid, ...(due.length === 0 ? ['nothing to do'] : due)].join('\n')
 }
 
 function migrationText(migration: PlannedMigration): string {

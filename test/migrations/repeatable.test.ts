@@ -2,6 +2,7 @@ import { appendFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { migrateDown } from '../../migrations/down.ts'
+import { readPlan } from '../../migrations/plan.ts'
 import { indexNameOn } from '../../migrations/repeatable-indexes.ts'
 import { migrate } from '../../migrations/run.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
@@ -42,6 +43,7 @@ describe('a new index on the tables of pg-boss', () => {
   test('makes nobody wait, whoever has written and not committed', async () => {
     const { database, folder } = await busyQueues()
     const run = () => migrate({ databaseUrl: database.url, folder })
+    expect((await readPlan({ databaseUrl: database.url, folder })).indexes).toEqual(['pgboss.job_kept_idx'])
     expectNobodyWaited(await longestWaits(database.url, run, { held: PUSHES, innocent: PUSHES }))
     expect(await indexes(database)).toEqual(expect.arrayContaining(WHOLE))
   })
