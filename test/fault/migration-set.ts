@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { addMigration, copyOfMigrations } from '../migrations/fixture.ts'
 
 /** How many documents the migrations below work on. */
-export const DOCUMENTS = 5_000
+export const DOCUMENTS = 2_000
 
 /** Fills the tables, and gives it a column for the backfill to count in. */
 export const FILL = `
