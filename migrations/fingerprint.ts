@@ -51,8 +51,8 @@ export async function readDrift(query: Query, lock: SchemaLock = SCHEMA_LOCK): P
   const fingerprint = fingerprintOf(catalogue.objects)
   const expected = await expectedFor(query, lock)
   if (expected === undefined) return { fingerprint, state: 'unknown', differences: [] }
-  const areRolesSplit = Object.values(await readRoles(query)).includes('app')
-  const grants = compare(areRolesSplit ? lock.grants : withoutRoles(lock.grants), catalogue.grants)
+  const purposes = new Set(Object.values(await readRoles(query)))
+  const grants = compare(grantsTo(purposes, lock.grants), catalogue.grants)
   const differences = [...compare(expected, catalogue.objects), ...grants]
   return { fingerprint, state: differences.length === 0 ? 'ok' : 'drifted', differences }
 }
@@ -116,8 +116,13 @@ async function exists(query: Query, table: string): Promise<boolean> {
   return rows[0]?.there === true
 }
 
-function withoutRoles(grants: Record<string, Definition>): Record<string, Definition> {
-  return Object.fromEntries(Object.entries(grants).filter(([key]) => !/ to (app|backup)$/.test(key)))
+/** The grants to roles that there are; who asked for none of the others misses none. */
+function grantsTo(purposes: Set<string>, grants: Record<string, Definition>): Record<string, Definition> {
+  const isThere = (key: string) => {
+    const purpose = / to (app|backup)$/.exec(key)?.[1]
+    return purpose === undefined || purposes.has(purpose)
+  }
+  return Object.fromEntries(Object.entries(grants).filter(([key]) => isThere(key)))
 }
 
 function ours(rows: CatalogueRow[], lock: SchemaLock): CatalogueRow[] {

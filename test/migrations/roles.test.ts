@@ -83,6 +83,16 @@ describe('roles', () => {
     expect((await migrate({ databaseUrl, roles: WISHES })).drift).toBe('ok')
   })
 
+  test('a role that nobody asked for is not missed', async () => {
+    const databaseUrl = await databaseForRoles('roles_some')
+    expect(await migrate({ databaseUrl, roles: { app: { password: 'app password' } } })).toMatchObject({
+      roles: { mode: 'separate' },
+      drift: 'ok',
+      differences: [],
+    })
+    expect((await migrate({ databaseUrl, roles: WISHES })).drift).toBe('ok')
+  })
+
   test('one role does all, and the run says so, where the given role may make none', async () => {
     await administer(`CREATE ROLE plain_${process.pid} LOGIN PASSWORD 'plain'`)
     atEndOfFile(() => administer(`DROP ROLE plain_${process.pid}`))
