@@ -14,14 +14,16 @@ with the same queue, it goes on. It does not read robots.txt: crawl what is your
 
   --service URL            the storage service (http://127.0.0.1:8003); its token, if it wants one, is in TOKEN
   --queue NAME             the queue of the urls to fetch (crawl)
-  --delay-seconds N        between two pages of a host (1)
-  --max-active N           pages of a host at a time (1)
+  --delay-seconds N        between two pages of a host (1); these two are kept by the queue, and need a token that
+  --max-active N           pages of a host at a time (1)    may set its options; without, they are what it was made with
   --concurrency N          pages at a time in this process (4)
   --lease-seconds N        until the pages of a crawler that died are fetched by another (60)
   --older-than-seconds N   fetches those again, too, that were last crawled longer ago than this
 
 Exit codes: 0 everything is stored, 1 the service failed or refused, 2 wrong usage, 3 some pages could not be had.
 `
+const DECLARE =
+  'Declare the queue in spec.queues of the StorageInstance, with its politeness, or let this account have the access Admin.'
 const RETRIES = 5
 const WAIT_SECONDS = 2
 const PROGRESS_MS = 2_000
@@ -46,14 +48,28 @@ class Crawler {
 
   /** Makes the queue, and pushes what is not stored yet or was crawled too long ago. */
   async prepare(): Promise<void> {
-    const { queue, delaySeconds, maxActive, starts, olderThanSeconds } = this.#options
-    const options = { retryLimit: RETRIES, politeness: { delaySeconds, maxActive } }
-    await this.#storage.call('PUT', `/api/queues/${queue}`, options)
+    const { starts, olderThanSeconds } = this.#options
+    await this.#makeQueue()
     const lookup = { urls: starts }
     await this.#push((await this.#storage.call<{ missing: string[] }>('POST', '/api/documents/lookup', lookup)).missing)
     if (olderThanSeconds === Infinity) return
     const crawledBefore = new Date(Date.now() - olderThanSeconds * 1_000).toISOString()
     for (const host of new Set(starts.map((url) => new URL(url).host))) await this.#pushStored({ host, crawledBefore })
+  }
+
+  /** Without the right to set its options, the queue is taken with the politeness that it was declared with. */
+  async #makeQueue(): Promise<void> {
+    const { queue, delaySeconds, maxActive } = this.#options
+    const options = { retryLimit: RETRIES, politeness: { delaySeconds, maxActive } }
+    try {
+      await this.#storage.call('PUT', `/api/queues/${queue}`, options)
+    } catch (error) {
+      if (statusOf(error) !== 403) throw error
+      await this.#storage.call('GET', `/api/queues/${queue}`).catch((missing) => {
+        throw statusOf(missing) === 404 ? new StorageError(`${(error as Error).message} ${DECLARE}`) : missing
+      })
+      console.log(`The queue ${queue} is used as it was declared.`)
+    }
   }
 
   /** Works until nothing is left. Answers how many pages could not be had. */
@@ -139,6 +155,10 @@ class Crawler {
     )
     return sizes
   }
+}
+
+function statusOf(error: unknown): number | undefined {
+  return error instanceof StorageError ? error.status : undefined
 }
 
 function isEmpty({ waiting, delayed, leased }: Sizes): boolean {

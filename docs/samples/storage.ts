@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** The service refused a call, or could not be reached for two minutes: the message says what and why. */
-export class StorageError extends Error {}
+/** The service refused a call with `status`, or could not be reached for two minutes: the message says what and why. */
+export class StorageError extends Error {
+  status?: number
+}
 
 const PATIENCE_MS = 120_000
 const PAUSE_MS = 500
@@ -38,5 +40,7 @@ export class Storage {
 async function toError(answer: Response | Error): Promise<StorageError> {
   if (answer instanceof Error) return new StorageError(`The service cannot be reached: ${answer.cause ?? answer}`)
   const problem = (await answer.json().catch(() => ({}))) as { detail?: string }
-  return new StorageError(`The service answered ${answer.status}: ${problem.detail ?? answer.statusText}`)
+  const error = new StorageError(`The service answered ${answer.status}: ${problem.detail ?? answer.statusText}`)
+  error.status = answer.status
+  return error
 }

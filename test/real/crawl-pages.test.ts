@@ -1,7 +1,10 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type ServiceProcess, startService } from '../fault/service-process.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type Answer, type Site, startSite } from '../support/site.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 import { CrawlerProcess } from './crawler-process.ts'
 
 const OK = '<title>Here</title>'
@@ -71,6 +74,25 @@ describe('what a site may answer', () => {
     const crawler = crawl(broken.url('/'), '--queue', 'broken')
     expect(await crawler.exitCode(), crawler.output).toBe(3)
     expect(broken.visits.length).toBe(6)
+  }, 60_000)
+
+  test('a token that may not set options crawls with a queue that was declared, and else is told what to do', async () => {
+    const file = join(await temporaryFolder(), 'tokens')
+    await writeFile(file, 'Write write-token-0123456789\nAdmin admin-token-0123456789\n')
+    const guarded = await startService({
+      databaseUrl: (await createTestDatabase()).url,
+      environment: { AUTH: 'token', AUTH_TOKENS_FILE: file },
+    })
+    const crawlAs = (token: string) =>
+      new CrawlerProcess([site.url('/base'), '--service', guarded.url, '--queue', 'ours'], { TOKEN: token })
+    const refused = crawlAs('write-token-0123456789')
+    expect(await refused.exitCode(), refused.output).toBe(1)
+    expect(refused.output).toContain('Declare the queue in spec.queues')
+    const headers = { authorization: 'Bearer admin-token-0123456789', 'content-type': 'application/json' }
+    await fetch(`${guarded.url}/api/queues/ours`, { method: 'PUT', headers, body: '{"retryLimit": 5}' })
+    const allowed = crawlAs('write-token-0123456789')
+    expect(await allowed.exitCode(), allowed.output).toBe(0)
+    expect(allowed.output).toContain('used as it was declared')
   }, 60_000)
 
   test.each([

@@ -11,9 +11,10 @@ export class CrawlerProcess {
   readonly #ended: Promise<unknown>
   #output = ''
 
-  constructor(args: string[]) {
+  constructor(args: string[], env: Record<string, string> = {}) {
     this.#child = spawn(process.execPath, ['docs/samples/crawler.ts', ...args], {
       cwd: ROOT,
+      env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#child.stdout?.on('data', (text) => this.#keep(text))
