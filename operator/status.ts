@@ -3,7 +3,7 @@ import { selectorOf, selectorText } from './api/labels.ts'
 import type { StorageInstanceStatus } from './api/storage-instance.ts'
 import { databaseOf } from './api/unions.ts'
 import { endpointOf } from './desired/api-service.ts'
-import type { Observed } from './observed.ts'
+import { type Claim, findChild, type Observed } from './observed.ts'
 import { liveDeployment } from './plan/api.ts'
 import { mergeConditions, summarize } from './plan/conditions.ts'
 import { isDataDeleted } from './plan/managed-database.ts'
@@ -18,7 +18,7 @@ import type { Finding, Step } from './plan/step.ts'
  */
 export function statusOf(observed: Observed, plan: Plan, refusals: readonly Refusal[] = []): StorageInstanceStatus {
   const { instance } = observed
-  const steps = [...refusals.map(refusalStep), ...stepsOf(plan)]
+  const steps = [...refusals.map((refusal) => refusalStep(observed, refusal)), ...stepsOf(plan)]
   const findings = [
     ...gateFindings(observed),
     ...steps.flatMap((step) => step.findings ?? []),
@@ -78,14 +78,22 @@ function withDeletionNote({ instance }: Observed, finding: Finding): Finding {
   return { ...finding, message: `${finding.message} ${note}` }
 }
 
-function refusalStep({ kind, name, message, isTransient }: Refusal): Step {
+function refusalStep(observed: Observed, { kind, name, message, isTransient }: Refusal): Step {
   if (isTransient) {
     const failed = `The API server could not take the ${kind} ${name}; it is tried again. It says: ${message}`
     return { state: 'waiting', why: { reason: 'ReconcileFailed', message: failed } }
   }
-  const reason = kind === 'PersistentVolumeClaim' ? 'VolumeNotGrown' : 'InvalidSpec'
-  const sentence = `The API server refuses the ${kind} ${name}: ${message}`
-  return { state: 'blocked', why: { reason, message: sentence } }
+  const live = kind === 'PersistentVolumeClaim' ? findChild<Claim>(observed, { kind, metadata: { name } }) : undefined
+  const size = live?.spec?.resources?.requests?.storage
+  const why =
+    size === undefined
+      ? ({ reason: 'InvalidSpec', message: `The API server refuses the ${kind} ${name}: ${message}` } as const)
+      : ({ reason: 'VolumeNotGrown', message: notGrown(name, size, message) } as const)
+  return { state: 'blocked', why }
+}
+
+function notGrown(claim: string, size: string, said: string): string {
+  return `The volume of the claim ${claim} stays at ${size}: ${said}. If its storage class can grow volumes, set allowVolumeExpansion: true on the class; if not, set spec.database.managed.storage.size back to ${size}.`
 }
 
 function phaseOf(observed: Observed, steps: readonly Step[], conditions: readonly Condition[]): string {

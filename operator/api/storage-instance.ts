@@ -11,18 +11,25 @@ import { INSTANCE_NAME_LENGTH } from './names.ts'
 import type { CustomObject } from './object.ts'
 import { nameRule, type Rule, rules } from './rules.ts'
 
-/** A size that may grow only: the member of a union that it belongs to, where it is in there, and its default. */
-type GrowingSize = { member: string; size: string; defaultSize: string; otherMember: string }
+/**
+ * A size that may grow only: the member of a union that it belongs to, where it is in there, its default, and where the status
+ * has the size that there really is.
+ */
+type GrowingSize = { member: string; size: string; defaultSize: string; otherMember: string; realSize?: string }
 
 /**
- * The size may grow only; not set counts as its default, and coming from the other member of the union any size will do.
+ * The size may grow only; not set counts as its default, and coming from the other member of the union any size will do. A
+ * wish that was not granted may be taken back, down to the real size.
  * Written with `has`, because the API server's estimate of the cost knows no bound for what `orValue` gives.
  */
-function growOnly({ member, size, defaultSize, otherMember }: GrowingSize): Rule {
+function growOnly({ member, size, defaultSize, otherMember, realSize }: GrowingSize): Rule {
   const bytes = (from: string) => `quantity(${hasPath(from, member)} ? ${from}.${member}.${size} : '${defaultSize}')`
   const elsewhere = (from: string) => `(${hasPath(from, otherMember)})`
+  const atLeast = (least: string) => `${bytes('self')}.compareTo(${least}) >= 0`
+  const allowed = [elsewhere('self'), elsewhere('oldSelf'), atLeast(bytes('oldSelf'))]
+  if (realSize) allowed.push(`(${hasPath('oldSelf', realSize)} && ${atLeast(`quantity(oldSelf.${realSize})`)})`)
   return {
-    rule: `${elsewhere('self')} || ${elsewhere('oldSelf')} || ${bytes('self')}.compareTo(${bytes('oldSelf')}) >= 0`,
+    rule: allowed.join(' || '),
     message: `the volume cannot shrink; take at least the size that it has (${defaultSize} where none was set)`,
     fieldPath: `.${member}.${size}`,
   }
@@ -40,6 +47,14 @@ const MANAGED_TO_EXTERNAL: Rule = {
     'database cannot go from managed to external while the instance is live, because its data would stay behind; make a new instance with database.external, move the documents by export and import, then delete this one',
   fieldPath: '.spec.database',
 }
+
+const DATABASE_GROWS: Rule = growOnly({
+  member: 'spec.database.managed',
+  size: 'storage.size',
+  defaultSize: DEFAULT_DATABASE_SIZE,
+  otherMember: 'spec.database.external',
+  realSize: 'status.database.volumeSize',
+})
 
 /** What somebody wants. */
 export const StorageInstanceSpec = Type.Object(
@@ -67,12 +82,6 @@ export const StorageInstanceSpec = Type.Object(
     description: 'What is wanted; {} is a useful instance.',
     ...rules(
       growOnly({
-        member: 'database.managed',
-        size: 'storage.size',
-        defaultSize: DEFAULT_DATABASE_SIZE,
-        otherMember: 'database.external',
-      }),
-      growOnly({
         member: 'backup.destination.persistentVolumeClaim',
         size: 'size',
         defaultSize: DEFAULT_BACKUP_SIZE,
@@ -89,7 +98,7 @@ export const StorageInstanceSchema = Type.Object(
   {
     description:
       'A storage service for crawled documents and crawl queues, with its PostgreSQL database, schema migrations, backups and maintenance.',
-    ...rules(nameRule(INSTANCE_NAME_LENGTH), MANAGED_TO_EXTERNAL),
+    ...rules(nameRule(INSTANCE_NAME_LENGTH), MANAGED_TO_EXTERNAL, DATABASE_GROWS),
   },
 )
 

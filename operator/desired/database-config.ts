@@ -9,10 +9,16 @@ import { parseQuantity } from './quantity.ts'
 
 /** The files that PostgreSQL reads at its start. */
 export function databaseFiles(instance: StorageInstance, database: ManagedDatabase): Record<string, string> {
+  // What is wished for may not be had.
+  const volumeSize = instance.status?.database?.volumeSize ?? database.storage.size
+  return filesFor(instance, database, parseQuantity(volumeSize) ?? 0)
+}
+
+function filesFor(instance: StorageInstance, database: ManagedDatabase, volumeBytes: number): Record<string, string> {
   const resources = resourcesOr(DEFAULT_RESOURCES.database, database.resources)
   const tuning = {
     memoryBytes: memoryOf(resources, DEFAULT_RESOURCES.database),
-    volumeBytes: parseQuantity(database.storage.size) ?? 0,
+    volumeBytes,
     poolConnections: poolConnections(instance.spec),
   }
   return { 'postgresql.conf': postgresqlConf(tuning, database.parameters), 'pg_hba.conf': PG_HBA }
@@ -24,8 +30,8 @@ export function databaseConfig(instance: StorageInstance, database: ManagedDatab
   return child(instance, options, { data: databaseFiles(instance, database) })
 }
 
-/** Changes when the server has to be started again with other files. */
+/** Changes when the server has to be started again with other files. What follows from the size of the volume waits for the next start. */
 export function databaseConfigHash(instance: StorageInstance, database: ManagedDatabase): string {
-  const files = JSON.stringify(databaseFiles(instance, database))
+  const files = JSON.stringify(filesFor(instance, database, 0))
   return createHash('sha256').update(files).digest('hex').slice(0, 16)
 }

@@ -53,11 +53,12 @@ function releaseOf(live: Deployment | undefined): ApiRelease | undefined {
 
 /**
  * The number of pods has a field manager of its own. With an autoscaler it is not applied any more, and stays what it was until
- * the autoscaler has set it: giving it up would let it fall back to 1.
+ * the autoscaler has set it: giving it up would let it fall back to 1. Only from 0 no autoscaler ever moves.
  */
 function replicaActions({ instance }: Observed, live: Deployment | undefined): Action[] {
   const { autoscaling, replicas } = instance.spec.api
-  const wanted = autoscaling ? (live ? undefined : autoscaling.minReplicas) : replicas
+  const isScaled = live !== undefined && live.spec?.replicas !== 0
+  const wanted = autoscaling ? (isScaled ? undefined : autoscaling.minReplicas) : replicas
   if (wanted === undefined || (live !== undefined && live.spec?.replicas === wanted)) return []
   return [{ do: 'apply', object: apiReplicas(instance, wanted), manager: REPLICAS_MANAGER }]
 }

@@ -45,6 +45,8 @@ export function mergeConditions(instance: StorageInstance, findings: readonly Fi
     const lastTransitionTime = before?.status === status ? before.lastTransitionTime : now
     former.set(type, { type, status, reason, message: cut(message), lastTransitionTime, observedGeneration })
   }
+  // One whose feature is not set up is absent.
+  if (instance.spec.migrations.onDrift === 'Ignore') former.delete('SchemaDriftFree')
   return [...former.values()].sort((a, b) => CONDITION_TYPES.indexOf(a.type) - CONDITION_TYPES.indexOf(b.type))
 }
 

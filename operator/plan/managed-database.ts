@@ -16,6 +16,7 @@ import { type Keeping, keep, obstacleOf } from './keep.ts'
 import { obstacleStep } from './obstacles.ts'
 import { troubleOf, troubleStep } from './pod-trouble.ts'
 import { type Step, unfinished } from './step.ts'
+import { textOf } from './task-report.ts'
 
 /** The claim of a live instance; a restore may have put another one in the place of the first. */
 export function claimNameOf({ metadata, status }: StorageInstance): string {
@@ -103,18 +104,15 @@ function judge(observed: Observed, actions: Action[]): Step {
   const { instance } = observed
   const name = childName(instance.metadata.name, 'db')
   const set = findChild<StatefulSet>(observed, { kind: 'StatefulSet', metadata: { name } })
-  const facts = { database: { kind: 'Managed' as const, claimName: claimNameOf(instance) } }
+  const volumeSize = liveClaim(observed)?.spec?.resources?.requests?.storage
+  const facts = {
+    database: { kind: 'Managed' as const, claimName: claimNameOf(instance), ...(volumeSize && { volumeSize }) },
+  }
   const isCurrent = set !== undefined && set.status?.observedGeneration === set.metadata.generation
   const isReady = isCurrent && set.status?.readyReplicas === 1
   if (isReady && actions.every(({ do: what }) => what !== 'issue')) {
-    const message = grown(observed) ?? 'The managed PostgreSQL answers.'
-    return {
-      state: 'done',
-      actions,
-      facts,
-      requeueAfterMs: renewalLookMs(observed),
-      findings: [{ type: 'DatabaseReachable', status: 'True', reason: 'DatabaseReachable', message }],
-    }
+    const findings = [{ type: 'DatabaseReachable', status: 'True', ...answers(observed) } as const]
+    return { state: 'done', actions, facts, requeueAfterMs: renewalLookMs(observed), findings }
   }
   return { ...notReady(observed), actions, facts }
 }
@@ -148,10 +146,17 @@ function pendingClaim(observed: Observed): Step['why'] {
   }
 }
 
-/** A word on a volume that is still being made larger. */
-function grown(observed: Observed): string | undefined {
+/** That the server answers, with a word on a volume that is still being made larger. */
+function answers(observed: Observed): NonNullable<Step['why']> {
   const live = liveClaim(observed)
   const [asked, has] = [live?.spec?.resources?.requests?.storage, live?.status?.capacity?.storage]
-  if ((parseQuantity(has) ?? 0) >= (parseQuantity(asked) ?? 0)) return undefined
-  return `The managed PostgreSQL answers; its volume grows from ${has} to ${asked}.`
+  if (has === undefined || (parseQuantity(has) ?? 0) >= (parseQuantity(asked) ?? 0)) {
+    return { reason: 'DatabaseReachable', message: 'The managed PostgreSQL answers.' }
+  }
+  const trouble = live?.status?.conditions?.find(({ type, message }) => type.includes('Resize') && message)
+  const why = trouble ? ` The cluster says: ${textOf(trouble.message)}.` : ''
+  return {
+    reason: 'VolumeGrowing',
+    message: `The managed PostgreSQL answers; its volume grows from ${has} to ${asked}.${why}`,
+  }
 }

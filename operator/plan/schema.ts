@@ -6,6 +6,7 @@ import type { StorageInstance, StorageInstanceStatus } from '../api/storage-inst
 import { imageOf } from '../desired/image.ts'
 import { migrateJob } from '../desired/migrate-job.ts'
 import type { Observed } from '../observed.ts'
+import { standingDrift } from './drift.ts'
 import { jobTrouble } from './job-trouble.ts'
 import { advance, isActive, type RunState } from './runs.ts'
 import { type Facts, type Step, unfinished } from './step.ts'
@@ -75,13 +76,15 @@ function tokenOf({ metadata, status }: StorageInstance): string | undefined {
 }
 
 /** With `onDrift: Block` no run begins on a schema that somebody has changed. */
-function blockedByDrift({ instance, schemaReading }: Observed, key: string): Step['why'] {
-  const run = instance.status?.runs?.migrate
+function blockedByDrift(observed: Observed, key: string): Step['why'] {
+  const { status, spec } = observed.instance
+  const run = status?.runs?.migrate
   const isDue = !isActive(run) && !(run?.phase === 'Succeeded' && run.key === key)
-  if (!isDue || instance.spec.migrations.onDrift !== 'Block' || schemaReading?.drift !== 'found') return undefined
+  const drift = standingDrift(observed)
+  if (!isDue || spec.migrations.onDrift !== 'Block' || drift === undefined) return undefined
   return {
     reason: 'MigrationBlocked',
-    message: `The migration waits: ${schemaReading.message} Undo the change, or set migrations.onDrift to Alert.`,
+    message: `The migration waits: ${drift} Undo the change, or set migrations.onDrift to Alert.`,
   }
 }
 

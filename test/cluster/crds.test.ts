@@ -199,6 +199,18 @@ const REFUSED: [what: string, refused: KubeObject, words: string, taken: KubeObj
     instance(queue({ deadLetter: 'frontier-dead' })),
   ],
   [
+    'a check for drift that is too often',
+    instance({ migrations: { driftCheckInterval: '9s' } }),
+    'driftCheckInterval must be from 10s to 24h',
+    instance({ migrations: { driftCheckInterval: '10s' } }),
+  ],
+  [
+    'a check for drift that is too seldom',
+    instance({ migrations: { driftCheckInterval: '2d' } }),
+    'driftCheckInterval must be from 10s to 24h',
+    instance({ migrations: { driftCheckInterval: '24h' } }),
+  ],
+  [
     'two targets of a restore',
     restore({ target: { latest: {}, lsn: '0/1' } }),
     'at most one of latest, time, lsn, restorePoint may be set; remove the other',
@@ -238,6 +250,10 @@ describe('a rule', () => {
     await space.apply(instance({ database: { managed: { storage: { size: '20Gi' } } } }))
     expect(await change('si/crawl', { spec: { database: null } })).toContain('the volume cannot shrink')
     expect(await change('si/crawl', { spec: { database: { managed: null, external: SECRET } } })).toBe('')
+    // A wish that could not be granted may be taken back.
+    await writeStatus('si/crawl', { database: { volumeSize: '15Gi' } })
+    expect(await database('14Gi')).toContain('the volume cannot shrink')
+    expect(await database('15Gi')).toBe('')
   })
 
   test('keeps a live instance on its managed database, and says what to do', async () => {

@@ -1,5 +1,13 @@
 import Type, { type Static } from 'typebox'
 import { duration, group, shortDuration } from '../fields.ts'
+import { type Rule, rules } from '../rules.ts'
+
+// What the service takes: less would load the database, and a day is the longest that a difference may go unseen.
+const SECONDS = "{'s': 1, 'm': 60, 'h': 3600, 'd': 86400}[self.substring(self.size() - 1)]"
+const CHECK_INTERVAL: Rule = {
+  rule: `int(self.substring(0, self.size() - 1)) * ${SECONDS} >= 10 && int(self.substring(0, self.size() - 1)) * ${SECONDS} <= 86400`,
+  message: 'driftCheckInterval must be from 10s to 24h',
+}
 
 /** How schema migrations run. */
 export const Migrations = group(
@@ -22,7 +30,8 @@ export const Migrations = group(
     }),
     driftCheckInterval: duration({
       default: '10m',
-      description: 'How often the schema is compared with what the migrations left (s, m, h, d). Default 10m.',
+      description: 'How often the schema is compared with what the migrations left, from 10s to 24h. Default 10m.',
+      ...rules(CHECK_INTERVAL),
     }),
     onDrift: Type.Enum(['Ignore', 'Alert', 'Block'], {
       default: 'Alert',

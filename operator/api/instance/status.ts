@@ -76,6 +76,12 @@ const DatabaseStatus = Type.Object(
       Type.Integer({ format: 'int32', description: 'The setting max_connections of the server.' }),
     ),
     claimName: text('The claim that holds the data of a managed database.'),
+    volumeSize: Type.Optional(
+      Type.String({
+        maxLength: 32,
+        description: 'The size that this claim has asked for and was granted; the spec may go back to it.',
+      }),
+    ),
     probedAt: time('When this was found out.'),
   },
   { description: 'What is known of the database.' },

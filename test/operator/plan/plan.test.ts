@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import type { Deployment } from '../../../operator/live-objects.ts'
+import type { Claim, Deployment, StatefulSet } from '../../../operator/live-objects.ts'
 import { plan, stepsOf } from '../../../operator/plan/plan.ts'
+import { statusOf } from '../../../operator/status.ts'
 import { instanceOf, World } from './world.ts'
 
 const actionsOf = (world: World) => stepsOf(plan(world.observed())).flatMap((step) => step.actions ?? [])
@@ -223,6 +224,57 @@ describe('an autoscaler', () => {
     expect(replicas(world)).toBe(3)
     expect(world.find('HorizontalPodAutoscaler', 'crawl-api')).toBeUndefined()
   })
+
+  test('is given its least number where the service was off: none begins to scale from 0', () => {
+    const world = new World(instanceOf({ api: { replicas: 0 } }))
+    world.settle()
+    expect(replicas(world)).toBe(0)
+    world.change({ api: { replicas: 0, autoscaling: { minReplicas: 2, maxReplicas: 6 } } })
+    world.settle()
+    expect(replicas(world)).toBe(2)
+    expect(world.condition('Ready')).toMatchObject({ status: 'True' })
+  })
+})
+
+describe('the volume of the managed database', () => {
+  const sized = (size: string) => ({ database: { managed: { storage: { size } } } })
+  const claim = (world: World) => world.find<Claim>('PersistentVolumeClaim', 'crawl-data-1')
+
+  test('is asked to grow, tells how far that is, and restarts nothing', () => {
+    const world = new World(instanceOf(sized('1Gi')))
+    world.settle()
+    const pod = JSON.stringify(world.find<StatefulSet>('StatefulSet', 'crawl-db')?.spec)
+    Object.assign(claim(world) ?? {}, { status: { phase: 'Bound', capacity: { storage: '1Gi' } } })
+    world.change(sized('2Gi'))
+    world.settle()
+    expect(claim(world)?.spec?.resources?.requests?.storage).toBe('2Gi')
+    expect(world.condition('DatabaseReachable')).toMatchObject({ status: 'True', reason: 'VolumeGrowing' })
+    expect(world.condition('DatabaseReachable')?.message).toContain('from 1Gi to 2Gi')
+    const failure = { type: 'ControllerResizeError', status: 'True', message: 'no space in the pool' }
+    Object.assign(claim(world)?.status ?? {}, { conditions: [failure] })
+    world.settle()
+    expect(world.condition('DatabaseReachable')?.message).toContain('no space in the pool')
+    Object.assign(claim(world) ?? {}, { status: { phase: 'Bound', capacity: { storage: '2Gi' } } })
+    world.settle()
+    expect(world.condition('DatabaseReachable')).toMatchObject({ status: 'True', reason: 'DatabaseReachable' })
+    expect(world.instance.status?.database).toMatchObject({ volumeSize: '2Gi' })
+    expect(JSON.stringify(world.find<StatefulSet>('StatefulSet', 'crawl-db')?.spec)).toBe(pod)
+  })
+
+  test('that is refused to grow says what to do; a claim that cannot be made is something else', () => {
+    const world = new World(instanceOf(sized('1Gi')))
+    const refusal = { kind: 'PersistentVolumeClaim', name: 'crawl-data-1', message: 'exceeded quota' }
+    const stalled = () => {
+      const { conditions } = statusOf(world.observed(), plan(world.observed()), [refusal])
+      return conditions?.find(({ type }) => type === 'Stalled')
+    }
+    expect(stalled()).toMatchObject({ status: 'True', reason: 'InvalidSpec' })
+    world.settle()
+    world.change(sized('2Gi'))
+    expect(stalled()).toMatchObject({ status: 'True', reason: 'VolumeNotGrown' })
+    expect(stalled()?.message).toContain('allowVolumeExpansion')
+    expect(stalled()?.message).toContain('set spec.database.managed.storage.size back to 1Gi')
+  })
 })
 
 describe('gates', () => {
@@ -277,5 +329,33 @@ describe('drift', () => {
     world.change({ image: { tag: '2' }, migrations: { onDrift: 'Alert' } })
     world.settle()
     expect(imageOf(world)).toBe('sonoma-storage:2')
+  })
+
+  test('stands while nobody can say whether it is gone', () => {
+    const world = new World(instanceOf({ migrations: { onDrift: 'Block' } }))
+    world.settle()
+    world.schemaReading = found(world)
+    world.settle()
+    world.schemaReading = { ...found(world), drift: 'unknown', message: 'Not compared yet.' }
+    world.change({ image: { tag: '2' }, migrations: { onDrift: 'Block' } })
+    world.settle()
+    expect(world.condition('SchemaDriftFree')).toMatchObject({ status: 'False', message: 'The schema was changed.' })
+    expect(world.condition('SchemaUpToDate')).toMatchObject({ status: 'False', reason: 'MigrationBlocked' })
+    expect(world.made).toHaveLength(1)
+    world.schemaReading = { ...found(world), drift: 'none', message: 'As it was left.' }
+    world.settle()
+    expect(world.condition('SchemaDriftFree')).toMatchObject({ status: 'True' })
+    expect(imageOf(world)).toBe('sonoma-storage:2')
+  })
+
+  test('that nobody wants to hear of any more leaves no condition behind', () => {
+    const world = new World()
+    world.settle()
+    world.schemaReading = found(world)
+    world.settle()
+    expect(world.condition('SchemaDriftFree')).toMatchObject({ status: 'False' })
+    world.change({ migrations: { onDrift: 'Ignore' } })
+    world.settle()
+    expect(world.condition('SchemaDriftFree')).toBeUndefined()
   })
 })
