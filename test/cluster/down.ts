@@ -12,7 +12,7 @@ export async function clusterDown(report: Report): Promise<boolean> {
 
 async function leaveForeign(report: Report): Promise<boolean> {
   report('The cluster of KUBECONFIG stays; what was installed in it is removed.')
-  const both = ['namespace/sonoma-cluster-storage', 'storageclass/loop']
+  const both = ['namespace/sonoma-cluster-storage', 'storageclass/loop', 'storageclass/memory']
   await kubectl(['delete', '--ignore-not-found', ...both])
   const rights = ['clusterrole/sonoma-cluster-provisioner', 'clusterrolebinding/sonoma-cluster-provisioner']
   await kubectl(['delete', '--ignore-not-found', ...rights])

@@ -1,11 +1,18 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { fillVolume, killPod } from './kit/faults.ts'
+import { growVolume } from './kit/grow-volume.ts'
 import { useNamespace } from './kit/namespace.ts'
 import { service } from './kit/objects.ts'
 import { ensureOperator, Instance } from './kit/operator.ts'
 
 const space = useNamespace('trouble')
-const small = { api: { replicas: 1 } }
+/** One pod of each, and a volume of a class that cannot grow. */
+const smallWith = (managed: object) => ({
+  api: { replicas: 1 },
+  database: { managed: { storage: sized('512Mi'), ...managed } },
+})
+const sized = (size: string, storageClassName = 'loop') => ({ size, storageClassName })
+const small = smallWith({})
 
 beforeAll(() => ensureOperator())
 
@@ -23,7 +30,7 @@ describe('each trouble ends in a condition that says what to do', () => {
 
   test('pods that no node takes; and the way out is a correction of the spec', async () => {
     const crawl = Instance.at(space, 'crawl')
-    await crawl.apply({ api: { replicas: 1, podTemplate: { nodeSelector: { disk: 'golden' } } } })
+    await crawl.apply({ ...small, api: { replicas: 1, podTemplate: { nodeSelector: { disk: 'golden' } } } })
     const condition = await crawl.until('Stalled', { status: 'True', reason: 'PodsUnschedulable' })
     expect(condition.message).toContain('nodeSelector')
     expect(await crawl.condition('ApiAvailable')).toMatchObject({ status: 'True', reason: 'ApiDegraded' })
@@ -33,24 +40,46 @@ describe('each trouble ends in a condition that says what to do', () => {
 
   test('a parameter that PostgreSQL refuses, in its own words; and one that is ours, by its name', async () => {
     const crawl = Instance.at(space, 'crawl')
-    await crawl.apply({ ...small, database: { managed: { parameters: { work_mem: 'much' } } } })
+    await crawl.apply(smallWith({ parameters: { work_mem: 'much' } }))
     const refused = await crawl.until('DatabaseReachable', { status: 'False', reason: 'ParameterRefused' })
     expect(refused.message).toContain('work_mem')
-    const owned = crawl.apply({ ...small, database: { managed: { parameters: { Listen_Addresses: '' } } } })
+    const owned = crawl.apply(smallWith({ parameters: { Listen_Addresses: '' } }))
     await expect(owned).rejects.toThrow('parameters names a setting that the operator owns')
     await crawl.apply(small)
     await crawl.ready()
   })
 
-  test('a volume that is full', async () => {
-    const storage = { size: '256Mi', storageClassName: 'loop' }
-    const full = await Instance.create(space, { ...small, database: { managed: { storage } } }, 'full')
+  test('a volume that is full; and the way out is a larger one, of a class that can grow', async () => {
+    const inMemory = (size: string) => smallWith({ storage: sized(size, 'memory') })
+    const full = await Instance.create(space, inMemory('256Mi'), 'full')
     await full.ready()
     await fillVolume(space, 'full-db-0', '/var/lib/postgresql/data')
     await killPod(space, 'full-db-0')
     const condition = await full.until('DatabaseReachable', { status: 'False', reason: 'DatabaseOutOfDisk' })
-    expect(condition.message).toContain('spec.database.managed.storage.size')
+    expect(condition.message).toContain('make spec.database.managed.storage.size larger')
+    await full.apply(inMemory('512Mi'))
+    await space.wait('pvc/full-data-1', { path: '{.spec.resources.requests.storage}', value: '512Mi' })
+    await growVolume(space, 'full-data-1')
+    await full.ready()
+    expect((await full.get()).status?.database).toMatchObject({ volumeSize: '512Mi' })
+    const filesystem = await space.exec('full-db-0', ['df', '--output=size', '-m', '/var/lib/postgresql/data'])
+    expect(Number(filesystem.split('\n').at(-1))).toBe(512)
     await space.kubectl('delete', full.target)
+  })
+
+  test('a volume of a class that cannot grow; and the wish for a larger one can be taken back, no further', async () => {
+    const crawl = Instance.at(space, 'crawl')
+    const started = () => space.kubectl('get', 'pod', 'crawl-db-0', '-o', 'jsonpath={.metadata.uid}')
+    const before = await started()
+    await crawl.apply(smallWith({ storage: sized('1Gi') }))
+    const condition = await crawl.until('Stalled', { status: 'True', reason: 'VolumeNotGrown' })
+    expect(condition.message).toMatch(/crawl-data-1 stays at 512Mi: .*must support resize/)
+    expect(condition.message).toContain('set spec.database.managed.storage.size back to 512Mi')
+    await expect(crawl.apply(smallWith({ storage: sized('256Mi') }))).rejects.toThrow('the volume cannot shrink')
+    await crawl.apply(small)
+    await crawl.ready()
+    // Nothing of that is worth a restart.
+    expect(await started()).toBe(before)
   })
 
   test('paused: a child that is deleted stays away until the pause ends', async () => {

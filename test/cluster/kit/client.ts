@@ -47,10 +47,10 @@ export class Client {
     return JSON.parse(await this.#namespace.exec(this.#pod, ['node', '-e', CLIENT_PROGRAM], input)) as ClientAnswer
   }
 
-  /** Runs a whole program (one file of JavaScript modules) in the pod and answers what it prints. */
+  /** Runs a whole program (one file of JavaScript modules) in the pod, the account's token in TOKEN, and answers what it prints. */
   run(program: string, ...args: string[]): Promise<string> {
-    const command = ['node', '--input-type=module', '-', ...args]
-    return this.#namespace.exec(this.#pod, command, program)
+    const start = `TOKEN=$(cat ${TOKEN_FOLDER}/token) exec node --input-type=module - "$@"`
+    return this.#namespace.exec(this.#pod, ['sh', '-c', start, 'sh', ...args], program)
   }
 
   get name(): string {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { manifestsApp } from '../../../cdk8s/app.ts'
+import type { InstallOptions } from '../../../cdk8s/options.ts'
 import type { Condition } from '../../../operator/api/conditions.ts'
 import { API_VERSION } from '../../../operator/api/labels.ts'
 import type { StorageInstance } from '../../../operator/api/storage-instance.ts'
@@ -24,22 +25,35 @@ const NO_TIMES = ['LEASE_DURATION-', 'LEASE_RENEW_DEADLINE-', 'LEASE_RETRY_PERIO
 
 /** Installs the operator as its users do, from the manifests of `npm run synth`, with pods of the image that is here now. */
 export async function ensureOperator(times?: LeaseTimes): Promise<void> {
+  const env = times ? Object.entries(times).map(([name, value]) => `${name}=${value}`) : NO_TIMES
+  await installOperator({ namespace: SPACE, watchNamespaces: [] }, env)
+}
+
+type Place = Pick<InstallOptions, 'namespace' | 'watchNamespaces'>
+
+/** The same in another namespace, or for named ones; several of them must not look after the same instances. */
+export async function installOperator(place: Place, env = NO_TIMES): Promise<void> {
+  await applyManifest('install.yaml', place)
+  const kinds = KINDS.map((kind) => `customresourcedefinition/${kind}.storage.sonoma.dev`)
+  await kubectl(['wait', '--for=condition=Established', ...kinds, '--timeout=60s'])
+  const at = [`deployment/${OPERATOR}`, '-n', place.namespace]
+  await kubectl(['set', 'env', ...at, ...env])
+  await kubectl(['rollout', 'restart', ...at])
+  await kubectl(['rollout', 'status', ...at, '--timeout=120s'])
+}
+
+/** Applies one of the files of `npm run synth`. */
+export async function applyManifest(file: 'install.yaml' | 'monitoring.yaml', place: Place): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'sonoma-manifests-'))
   try {
     const images = { image: SERVICE_IMAGE, postgresImage: POSTGRES_IMAGE, pullPolicy: 'IfNotPresent' }
-    manifestsApp({ version: 'test', namespace: SPACE, watchNamespaces: [], ...images }, folder).synth()
-    const apply = ['apply', '--server-side', '--force-conflicts', '-f', join(folder, 'install.yaml')]
+    manifestsApp({ version: 'test', ...place, ...images }, folder).synth()
+    const apply = ['apply', '--server-side', '--force-conflicts', '-f', join(folder, file)]
     // The namespace is made by the same file, and may be a moment behind.
     await eventually(() => kubectl(apply), { timeoutMs: 30_000 })
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-  const kinds = KINDS.map((kind) => `customresourcedefinition/${kind}.storage.sonoma.dev`)
-  await kubectl(['wait', '--for=condition=Established', ...kinds, '--timeout=60s'])
-  const env = times ? Object.entries(times).map(([name, value]) => `${name}=${value}`) : NO_TIMES
-  await kubectl(['set', 'env', `deployment/${OPERATOR}`, '-n', SPACE, ...env])
-  await kubectl(['rollout', 'restart', `deployment/${OPERATOR}`, '-n', SPACE])
-  await OPERATOR_SPACE.rollout(`deployment/${OPERATOR}`)
 }
 
 /** The name of the operator's pod that works at the moment. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { eventually } from '../../support/eventually.ts'
 import { moduleFolder } from '../build/build.ts'
 import { kubectl, tryKubectl } from '../kubectl.ts'
@@ -33,6 +34,20 @@ export async function ensureMonitoringKinds(): Promise<string> {
   const kinds = KINDS.map((kind) => `customresourcedefinition/${kind}.monitoring.coreos.com`)
   await kubectl(['wait', '--for=condition=Established', ...kinds, '--timeout=60s'])
   return sources
+}
+
+/** Has Prometheus take up the ServiceMonitors of a namespace by a new start: its reloader looks every three minutes only. */
+export async function takeUpMonitors(namespace: string): Promise<void> {
+  const isConfigured = async () => (await configuration()).includes(`serviceMonitor/${namespace}/`)
+  await eventually(isConfigured, { timeoutMs: TIMEOUT_MS, intervalMs: 500 })
+  await kubectl(['delete', 'pod', 'prometheus-tests-0', '-n', SPACE, '--grace-period=1'])
+  await eventually(isReady, { timeoutMs: TIMEOUT_MS, intervalMs: 500 })
+}
+
+/** What Prometheus Operator has made of all monitors. */
+async function configuration(): Promise<string> {
+  const secret = ['get', 'secret', 'prometheus-tests', '-n', SPACE, '-o', 'jsonpath={.data.prometheus\\.yaml\\.gz}']
+  return gunzipSync(Buffer.from(await kubectl(secret), 'base64')).toString()
 }
 
 /** What a PromQL query answers now. */
