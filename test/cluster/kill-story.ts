@@ -56,7 +56,7 @@ export class KillStory {
     if (this.#isDeleted) await this.#create()
     await Promise.all([this.crawl.ready(READY_SECONDS), this.outer.ready(READY_SECONDS)])
     if (this.counts.secret === 0) return
-    // Secrets of others are looked at now and then.
+    // An instance that does not know of the change yet is ready too.
     const isNoticed = async () => (await this.#secretVersion()) !== this.#secretBefore
     await eventually(isNoticed, { timeoutMs: 90_000, intervalMs: 1_000 })
     await this.outer.ready(READY_SECONDS)
