@@ -80,7 +80,7 @@ describe('the API server answers 429 or 500 to a third of the calls, to some of 
 })
 
 describe(`each watch is cut once a second for ${CUT_SECONDS} s`, () => {
-  test('what is changed and deleted meanwhile is seen at once, without a new list and without a hot loop', async () => {
+  test('what is changed and deleted meanwhile is seen at once, with few new lists and without a hot loop', async () => {
     const { calls } = operator.gate
     const [from, restarts] = [calls.length, operator.restarts]
     let cuts = 0
@@ -98,7 +98,8 @@ describe(`each watch is cut once a second for ${CUT_SECONDS} s`, () => {
       `${cuts} cuts of ${kinds} watches, ${changes} changes: ${watches} watches, ${lists} lists, ${rest} other calls`,
     )
     expect(watches).toBeLessThanOrEqual((cuts + 2) * kinds)
-    expect(lists).toBeLessThanOrEqual(kinds)
+    // Without a bookmark for long the place of a quiet watch may be forgotten.
+    expect(lists).toBeLessThanOrEqual(kinds + (cuts * kinds) / 20)
     expect(rest).toBeLessThanOrEqual(CUT_SECONDS + changes * 40)
     expect(operator.restarts).toBe(restarts)
     await crawl.ready()
