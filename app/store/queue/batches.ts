@@ -14,6 +14,8 @@ export type QueueParts = { database: Database; observer: StoreObserver; catalog:
 const MAX_IN_FLIGHT = 2
 const MAX_WEIGHT = 500
 const ALONE_FROM = 50
+// Somebody may delete a queue again and again, each time between the look at it and the work.
+const MAX_MOVES = 10
 
 /**
  * A coalescer whose batches are statements: an error that a value may have caused makes each request run alone. A request
@@ -34,20 +36,21 @@ export function statementCoalescer<Request, Answer>(
   })
 }
 
-/** Runs `work` on a queue's table; once more where the queue is found to have moved to another table, or to be gone. */
+/** Runs `work` on a queue's table; again where the queue is found to have moved to another table, or to be gone. */
 export async function onTable<T>(
   catalog: QueueCatalog,
   queue: string,
   look: () => Promise<QueueDefinition | undefined>,
   work: (definition: QueueDefinition | undefined) => Promise<T>,
 ): Promise<T> {
-  const definition = await look()
-  try {
-    return await work(definition)
-  } catch (error) {
-    if (definition === undefined || !isMoved(error)) throw error
-    catalog.forget(queue)
-    return work(await look())
+  for (let moves = 0; ; moves += 1) {
+    const definition = await look()
+    try {
+      return await work(definition)
+    } catch (error) {
+      if (definition === undefined || !isMoved(error) || moves === MAX_MOVES) throw error
+      catalog.forget(queue)
+    }
   }
 }
 
