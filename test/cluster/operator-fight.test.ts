@@ -18,10 +18,8 @@ import { activeKubeconfig, kubectl } from './kubectl.ts'
 /** Fights in all; the long form has them again and again. */
 const FIGHTS = process.env.OPERATOR_FAULTS === 'long' ? 48 : 4
 const LEASE = 'sonoma-storage-operator'
-/** Of SHORT_LEASE, and what a call may take from the replica to its gate. */
-const RENEW_DEADLINE_MS = 3_000
-const LATEST_RENEWAL_MS = 600
-const TRAVEL_MS = 300
+/** Of SHORT_LEASE. A replica stops a second before; that is what its last calls may take to the gate. */
+const LEASE_MS = 4_000
 const TIMES = { timeoutMs: 30_000 }
 
 type Lease = KubeObject & { spec: { holderIdentity: string; renewTime: string } }
@@ -68,7 +66,7 @@ async function giveLeaseTo(holderIdentity: string): Promise<void> {
   await client.patch({ resource: LEASES, namespace: space.name, name: LEASE }, { spec: { holderIdentity } })
 }
 
-/** When somebody gave the lease free: both may think for a moment that they lead. */
+/** When somebody gave the lease free: both may think for a while that they lead. */
 const freedAtMs: number[] = []
 
 /** What is done to the replica that leads, or to its lease. */
@@ -107,16 +105,19 @@ const lastBefore = (times: number[], atMs: number) => times.findLast((time) => t
 /** Writes of a replica after its lease had ended. */
 function lateWrites(replica: KeptReplica): Call[] {
   const renewed = renewals(replica)
-  return writes(replica).filter(({ atMs }) => atMs - lastBefore(renewed, atMs) > RENEW_DEADLINE_MS + TRAVEL_MS)
+  return writes(replica).filter(({ atMs }) => atMs - lastBefore(renewed, atMs) > LEASE_MS)
 }
 
-/** Writes of a replica after another one had the lease, other than in the moment after somebody has given it free. */
+/**
+ * Writes of a replica after another one had the lease. Where somebody has given it free, the replica knows only when it
+ * renews the next time, or when the time of the last renewal is over.
+ */
 function overlaps(replica: KeptReplica, other: KeptReplica): Call[] {
   const [own, others] = [renewals(replica), renewals(other)]
   return writes(replica).filter(({ atMs }) => {
     const takenAtMs = lastBefore(others, atMs)
-    const isExcused = takenAtMs - lastBefore(freedAtMs, takenAtMs) < 2 * LATEST_RENEWAL_MS + TRAVEL_MS
-    return takenAtMs > lastBefore(own, atMs) && !(isExcused && atMs - takenAtMs < LATEST_RENEWAL_MS + TRAVEL_MS)
+    const isExcused = takenAtMs - lastBefore(freedAtMs, takenAtMs) < LEASE_MS && atMs - takenAtMs < LEASE_MS
+    return takenAtMs > lastBefore(own, atMs) && !isExcused
   })
 }
 
