@@ -66,7 +66,10 @@ async function giveLeaseTo(holderIdentity: string): Promise<void> {
   await client.patch({ resource: LEASES, namespace: space.name, name: LEASE }, { spec: { holderIdentity } })
 }
 
-/** When somebody gave the lease free: both may think for a while that they lead. */
+/**
+ * When somebody gave the lease free, or deleted it, which a replica that has just been started cannot tell from a lease that
+ * nobody had: both may think for a while that they lead.
+ */
 const freedAtMs: number[] = []
 
 /** What is done to the replica that leads, or to its lease. */
@@ -81,6 +84,7 @@ const FIGHT: Record<string, () => Promise<void>> = {
   },
   delete: async () => {
     await leader()
+    freedAtMs.push(performance.now())
     await client.delete(LEASES, space.name, LEASE)
   },
   steal: async () => {
@@ -109,7 +113,7 @@ function lateWrites(replica: KeptReplica): Call[] {
 }
 
 /**
- * Writes of a replica after another one had the lease. Where somebody has given it free, the replica knows only when it
+ * Writes of a replica after another one had the lease. Where somebody has taken it away, the replica knows only when it
  * renews the next time, or when the time of the last renewal is over.
  */
 function overlaps(replica: KeptReplica, other: KeptReplica): Call[] {
