@@ -9,8 +9,9 @@ export type Catalogue = { objects: Record<string, Definition>; grants: Record<st
 /** One row of `CATALOGUE_SQL`. */
 export type CatalogueRow = { kind: string; name: string; definition: Definition }
 
-// Queue partitions come and go with the queues, and a rebuild of an index has a twin for a while.
-const PASSING = `'^(j[0-9a-f]{56}|.*_cc(new|old)[0-9]*$)'`
+// Queue partitions come and go with the queues, pg-boss's partitions of statistics with the days, and a rebuild of an index
+// has a twin for a while.
+const PASSING = `'^(j[0-9a-f]{56}|queue_stats_[0-9]{8}|.*_cc(new|old)[0-9]*$)'`
 
 const RELATION = `relation AS (
   SELECT class.oid, class.relkind, class.relowner, class.relacl, class.relpersistence, class.reloptions,

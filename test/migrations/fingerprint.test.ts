@@ -20,6 +20,10 @@ describe('the committed schema', () => {
     expect(await makeSchemaLock(await databaseForRoles('lock'))).toEqual(SCHEMA_LOCK)
   })
 
+  test('names no day', () => {
+    expect(Object.keys(SCHEMA_LOCK.objects).filter((name) => /_2\d{7}/.test(name))).toEqual([])
+  })
+
   test('is that of a migrated database', async () => {
     const drift = await readDrift(queryOf(await createTestDatabase()))
     expect(drift).toEqual({ fingerprint: SCHEMA_LOCK.fingerprint, state: 'ok', differences: [] })
@@ -73,10 +77,11 @@ describe('drift', () => {
     expect(found[0]).toMatch(/^changed: view public\.queue_items/)
   })
 
-  test('is not: tables of others in public, partitions of queues, twins of an index that is rebuilt', async () => {
+  test('is not: tables of others in public, partitions of queues and of days, twins of an index that is rebuilt', async () => {
     const found = await driftAfter(
       'CREATE TABLE public.somebodys (id integer)',
       `SELECT pgboss.create_queue('apart', '{"policy": "standard", "partition": true}'::jsonb)`,
+      "CREATE TABLE pgboss.queue_stats_20990101 PARTITION OF pgboss.queue_stats FOR VALUES FROM ('2099-01-01') TO ('2099-01-02')",
       'CREATE INDEX documents_host_idx_ccnew ON public.documents (host)',
     )
     expect(found).toEqual([])
