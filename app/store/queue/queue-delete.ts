@@ -36,10 +36,12 @@ export async function deleteQueue(
   await inBatches(database, DELETE_HOSTS, definition.name)
   await database.transaction(async (session) => {
     await session.query(LOCK_QUEUES)
-    await session.query(HOLD, [definition.name])
+    const held = await session.query(HOLD, [definition.name])
     await checkUnused(session, definition.name)
     if (!options.force) await requireEmpty(session, definition.name, checkEmpty)
     await session.query(DELETE, [definition.name])
+    // Another request has deleted it meanwhile; pg-boss's function fails then.
+    if (held.rowCount === 0) return
     await session.query(DELETE_IN_BOSS, [definition.name]).catch((error) => refuseForeign(error, definition.name))
   })
 }

@@ -267,6 +267,17 @@ describe('deleting', () => {
   })
 })
 
+test('deleted by two at the same time, a queue is gone for both', async () => {
+  for (let n = 0; n < 20; n += 1) {
+    const queue = newQueue()
+    await store.push(queue, [{}])
+    const both = [catalog, other.catalog].map((one) => one.delete(queue, { force: true }))
+    for (const outcome of await Promise.allSettled(both)) {
+      if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'not_found' })
+    }
+  }
+})
+
 describe('the limit', () => {
   test('is 1,000 queues, exactly', async () => {
     await db.query(
