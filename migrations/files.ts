@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MigrationError } from './errors.ts'
 import { type Header, readDownHeader, readUpHeader } from './header.ts'
-import { checkRepeatableIndexes } from './repeatable-indexes.ts'
+import { checkRepeatableIndexes } from './index-target.ts'
 import { kindOf, needsNoTransaction, type Statement, splitStatements } from './statements.ts'
 
 /** One versioned migration as it stands on disk: `NNNN_name/{up,down}.sql`. Checksums ignore the kind of line end. */

@@ -52,6 +52,11 @@ function nameOf(statement: Statement, label: string): IndexName {
   )
 }
 
+/** A name with its schema, quoted. */
+export function qualifiedName(schema: string, name: string): string {
+  return `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(name)}`
+}
+
 /** Whether the index is valid; undefined where there is none. */
 export async function readValidity(client: pg.ClientBase, { schema, index }: IndexName): Promise<boolean | undefined> {
   const { rows } = await client.query<{ valid: boolean }>(
@@ -66,7 +71,7 @@ export async function readValidity(client: pg.ClientBase, { schema, index }: Ind
 
 async function dropInvalid(session: WorkSession, { schema, index }: IndexName): Promise<void> {
   session.log(`dropping the invalid index ${schema}.${index}, which a build that was broken off has left`)
-  const qualified = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(index)}`
+  const qualified = qualifiedName(schema, index)
   await session.withTimes(session.patientTimes({}), () =>
     session.client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${qualified}`),
   )

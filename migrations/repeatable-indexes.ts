@@ -1,21 +1,13 @@
 import pg from 'pg'
 import { MigrationError } from './errors.ts'
-import { buildIndex, type IndexName, readValidity } from './indexes.ts'
+import { INDEXES_FILE, type IndexTarget, type Relation, targetOf } from './index-target.ts'
+import { buildIndex, qualifiedName, readValidity } from './indexes.ts'
 import type { WorkSession } from './session.ts'
-import { partsOf, type Statement, splitStatements } from './statements.ts'
+import { type Statement, splitStatements } from './statements.ts'
 
-const LABEL = 'repeatable/indexes.sql'
 // The longest name that PostgreSQL keeps whole.
 const NAME_BYTES = 63
 const SUFFIX = '_idx'
-
-type Relation = { schema: string; table: string }
-type Target = Relation & { index: string; columns: string[] }
-
-/** Throws `bad_file` for anything but CREATE INDEX CONCURRENTLY IF NOT EXISTS with a name, on a table with its schema. */
-export function checkRepeatableIndexes(statements: Statement[]): void {
-  for (const statement of statements) targetOf(statement)
-}
 
 /** Builds the indexes that are missing, and those that a build which was broken off has left invalid; nobody waits for it. */
 export async function buildMissingIndexes(session: WorkSession, statements: Statement[]): Promise<void> {
@@ -42,11 +34,11 @@ async function ensureIndex(session: WorkSession, statement: Statement): Promise<
   for (const partition of await readPartitionsWithout(client, target))
     await buildOnPartition(session, target, partition)
   if ((await readValidity(client, target)) === true) return
-  throw new MigrationError('failed', `${LABEL}: the index ${target.index} is not valid after its build.`)
+  throw new MigrationError('failed', `${INDEXES_FILE}: the index ${target.index} is not valid after its build.`)
 }
 
 function build(session: WorkSession, statement: Statement): Promise<void> {
-  const steps = { version: LABEL, label: LABEL, statements: [statement], times: {} }
+  const steps = { version: INDEXES_FILE, label: INDEXES_FILE, statements: [statement], times: {} }
   return buildIndex(session, steps, { statement, wasBegun: true })
 }
 
@@ -58,15 +50,17 @@ function onlyOnParent({ text }: Statement): string {
   return text.replace(/\bconcurrently\b/i, '').replace(/\bon\s+(?:only\s+)?/i, 'ON ONLY ')
 }
 
-async function buildOnPartition(session: WorkSession, target: Target, partition: Relation): Promise<void> {
-  const parent = qualified({ schema: target.schema, index: target.index })
+async function buildOnPartition(session: WorkSession, target: IndexTarget, partition: Relation): Promise<void> {
+  const parent = qualifiedName(target.schema, target.index)
   const child = { schema: partition.schema, index: indexNameOn(partition.table, target.columns) }
   const definition = await readDefinition(session.client, parent)
-  const table = `${pg.escapeIdentifier(partition.schema)}.${pg.escapeIdentifier(partition.table)}`
+  const table = qualifiedName(partition.schema, partition.table)
   const head = `INDEX CONCURRENTLY ${pg.escapeIdentifier(child.index)} ON ${table} USING `
-  const [statement] = await splitStatements(definition.replace(/\bINDEX .+? ON ONLY .+? USING /, head), LABEL)
+  const [statement] = await splitStatements(definition.replace(/\bINDEX .+? ON ONLY .+? USING /, head), INDEXES_FILE)
   if (statement) await build(session, statement)
-  await session.transaction(() => session.client.query(`ALTER INDEX ${parent} ATTACH PARTITION ${qualified(child)}`))
+  await session.transaction(() =>
+    session.client.query(`ALTER INDEX ${parent} ATTACH PARTITION ${qualifiedName(child.schema, child.index)}`),
+  )
 }
 
 /** The name that PostgreSQL itself gives the index of a partition, so that one made later is called alike. */
@@ -77,27 +71,6 @@ export function indexNameOn(table: string, columns: string[]): string {
     else second = second.slice(0, -1)
   }
   return `${first}_${second}${SUFFIX}`
-}
-
-function targetOf(statement: Statement): Target {
-  const parts = partsOf(statement, 'IndexStmt')
-  const { schemaname, relname } = (parts?.relation ?? {}) as { schemaname?: string; relname?: string }
-  const index = parts?.idxname
-  const isSafe = parts?.concurrent === true && parts.if_not_exists === true
-  if (isSafe && typeof index === 'string' && schemaname !== undefined && relname !== undefined) {
-    return { schema: schemaname, table: relname, index, columns: columnsOf(parts?.indexParams) }
-  }
-  const what = 'CREATE INDEX CONCURRENTLY IF NOT EXISTS name ON schema.table'
-  throw new MigrationError('bad_file', `${LABEL} line ${statement.line}: only ${what} may stand here.`)
-}
-
-function columnsOf(elements: unknown): string[] {
-  const items = (elements ?? []) as { IndexElem?: { name?: string } }[]
-  return items.map((item) => item.IndexElem?.name ?? 'expr')
-}
-
-function qualified({ schema, index }: IndexName): string {
-  return `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(index)}`
 }
 
 async function isPartitioned(client: pg.ClientBase, { schema, table }: Relation): Promise<boolean> {
@@ -117,7 +90,10 @@ async function readDefinition(client: pg.ClientBase, index: string): Promise<str
 }
 
 /** The partitions whose index is not attached to that of the parent yet. */
-async function readPartitionsWithout(client: pg.ClientBase, { schema, table, index }: Target): Promise<Relation[]> {
+async function readPartitionsWithout(
+  client: pg.ClientBase,
+  { schema, table, index }: IndexTarget,
+): Promise<Relation[]> {
   const { rows } = await client.query<Relation>(
     `SELECT nspname AS schema, relname AS table FROM pg_inherits AS part
      JOIN pg_class AS class ON class.oid = part.inhrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace

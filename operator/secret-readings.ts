@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { KubeObject } from './api/object.ts'
 import type { SecretKey } from './desired/database-access.ts'
+import type { SecretContent } from './issue.ts'
 import { keyOf } from './kube/object.ts'
 import { SECRETS } from './kube/resources.ts'
 import type { SecretState } from './observed.ts'
@@ -8,7 +9,6 @@ import type { ReconcilerParts } from './parts.ts'
 
 type Parts = Pick<ReconcilerParts, 'client'> & { caches: Pick<ReconcilerParts['caches'], 'secrets'> }
 type Place = SecretKey & { namespace: string }
-type Secret = KubeObject & { data?: Record<string, string> }
 
 /**
  * What is known of the Secrets that lead to external databases. Their content is looked at here and goes no further. Each is
@@ -23,7 +23,7 @@ export class SecretReadings {
     const seen = caches.secrets.get(keyOf({ metadata: at }))
     const known = seen && this.#readings.get(seen)?.get(at.key)
     if (known !== undefined) return known
-    const secret = await client.get<Secret>(SECRETS, at.namespace, at.name, { signal })
+    const secret = await client.get<SecretContent>(SECRETS, at.namespace, at.name, { signal })
     if (secret === undefined) return { state: 'missing' }
     const state = stateOf(secret, at.key)
     if (seen !== undefined) this.#note(seen, at.key, state)
@@ -36,7 +36,7 @@ export class SecretReadings {
   }
 }
 
-function stateOf(secret: Secret, key: string): SecretState {
+function stateOf(secret: SecretContent, key: string): SecretState {
   const encoded = secret.data?.[key]
   if (!encoded) return { state: 'keyMissing' }
   const text = Buffer.from(encoded, 'base64').toString('utf8').trim()

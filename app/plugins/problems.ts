@@ -3,6 +3,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem, type ProblemCode } from '../errors.ts'
 import type { App } from '../schemas/app.ts'
 import { PROBLEM_MEDIA_TYPE, problemDocument, problemHeaders } from '../schemas/problem.ts'
+import { errorCode } from '../store/database-errors.ts'
 import { answerClientErrors } from './client-errors.ts'
 import { PathIndex } from './path-index.ts'
 
@@ -49,8 +50,7 @@ export function answerProblems(app: App): void {
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = toProblem(error)
   request.problem = problem
-  if (problem.message === NO_SCHEMA_DETAIL)
-    request.log.error({ error }, 'a request needs what the schema does not have')
+  if (isSchemaMissing(error)) request.log.error({ error }, 'a request needs what the schema does not have')
   if (problem.code === 'internal') request.log.error({ error }, 'a request failed because of a mistake of the service')
   reply
     .code(problem.status)
@@ -67,8 +67,12 @@ function toProblem(error: unknown): Problem {
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new Problem(CODE_OF_STATUS[statusCode] ?? 'invalid_request', (error as Error).message, { cause: error })
   }
-  if (NO_SCHEMA.has(code ?? '')) return new Problem('database_unavailable', NO_SCHEMA_DETAIL, { cause: error })
+  if (isSchemaMissing(error)) return new Problem('database_unavailable', NO_SCHEMA_DETAIL, { cause: error })
   return new Problem('internal', 'The service made a mistake; its log says more under the requestId.', { cause: error })
+}
+
+function isSchemaMissing(error: unknown): boolean {
+  return NO_SCHEMA.has(errorCode(error) ?? '')
 }
 
 function missing(request: FastifyRequest, methods: string[]): Problem {

@@ -6,16 +6,8 @@ import type { App } from '../../app/schemas/app.ts'
 import { ServiceObserver } from '../../app/service-observer.ts'
 import { buildTestApp, capturingLogger } from '../support/app.ts'
 import { atEndOfFile } from '../support/end-of-file.ts'
+import { ORIGINAL_METRICS } from '../support/original-metrics.ts'
 import { startTestService } from '../support/service.ts'
-
-const ORIGINAL = [
-  'database_connections_active',
-  'database_queries_total',
-  'database_errors_total',
-  'query_latency_seconds',
-  'queue_size',
-  'queue_operations_total',
-]
 
 const pool = () => ({ total: 5, idle: 2, waiting: 1, max: 20 })
 
@@ -36,7 +28,7 @@ describe('the metrics', () => {
       'nodejs_eventloop_lag_p99_seconds',
       'http_request_duration_seconds',
     ]
-    for (const name of [...ORIGINAL, ...others]) expect(names).toContain(name)
+    for (const name of [...ORIGINAL_METRICS, ...others]) expect(names).toContain(name)
     expect(text).toContain('sonoma_build_info{version="1.2.3"} 1')
   })
 

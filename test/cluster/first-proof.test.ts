@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
+import { ORIGINAL_METRICS } from '../support/original-metrics.ts'
 import { bundleOf } from './kit/bundle.ts'
 import { Client } from './kit/client.ts'
 import { killPod } from './kit/faults.ts'
@@ -12,14 +13,6 @@ import { startStorageService } from './kit/storage-service.ts'
 const LOAD_SECONDS = 20
 const KILL_AFTER_OPERATIONS = 200
 const SCRAPE_TIMEOUT_MS = 120_000
-const METRICS = [
-  'database_connections_active',
-  'database_queries_total',
-  'database_errors_total',
-  'query_latency_seconds',
-  'queue_size',
-  'queue_operations_total',
-]
 
 useParts(...PROMETHEUS_PARTS)
 const storage = useNamespace('proof')
@@ -83,7 +76,7 @@ describe('the service as a plain Deployment', () => {
       metadata: { name: 'storage' },
       spec: { selector: { matchLabels: { app: 'storage' } }, endpoints: [{ port: 'metrics', interval: '2s' }] },
     })
-    for (const name of METRICS) {
+    for (const name of ORIGINAL_METRICS) {
       const selector = `{__name__=~"${name}(_count)?", namespace="${storage.name}"}`
       await eventually(async () => (await query(selector)).length > 0, { timeoutMs: SCRAPE_TIMEOUT_MS })
     }

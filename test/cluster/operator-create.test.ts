@@ -151,15 +151,7 @@ describe('deletion', () => {
       timeoutMs: 30_000,
       intervalMs: 500,
     })
-    const left = await home.kubectl(
-      'get',
-      'pvc,secret,deploy,sts,svc,job,cm,netpol,pdb',
-      '-l',
-      'storage.sonoma.dev/instance=crawl',
-      '-o',
-      'name',
-    )
-    await eventually(() => expect(left).toContain('persistentvolumeclaim/crawl-data-1'))
+    expect(await crawl.children()).toContain('persistentvolumeclaim/crawl-data-1')
     await home.wait('pod/crawl-db-0', 'delete')
     await home.kubectl('apply', '-f', SAMPLE)
     await crawl.ready()
@@ -177,25 +169,16 @@ describe('deletion', () => {
     )
     await home.kubectl('delete', crawl.target)
     await home.wait('pvc/crawl-data-1', 'delete')
-    const kinds = 'pvc,secret,deploy,sts,svc,job,cm,netpol,pdb,sa'
-    await eventually(
-      async () =>
-        expect(await home.kubectl('get', kinds, '-l', 'storage.sonoma.dev/instance=crawl', '-o', 'name')).toBe(''),
-      { timeoutMs: 60_000, intervalMs: 1_000 },
-    )
+    await eventually(async () => expect(await crawl.children()).toBe(''), { timeoutMs: 60_000, intervalMs: 1_000 })
   })
 
   test('half way through the creation leaves nothing but what Retain names', async () => {
     const early = await Instance.create(home, {}, 'early')
     await home.wait('pvc/early-data-1', { path: '{.metadata.name}', value: 'early-data-1' })
     await home.kubectl('delete', early.target)
-    const kinds = 'pvc,secret,deploy,sts,svc,job,cm,netpol,pdb,sa'
-    await eventually(
-      async () => {
-        const left = await home.kubectl('get', kinds, '-l', 'storage.sonoma.dev/instance=early', '-o', 'name')
-        expect(left).toBe('persistentvolumeclaim/early-data-1')
-      },
-      { timeoutMs: 60_000, intervalMs: 1_000 },
-    )
+    await eventually(async () => expect(await early.children()).toBe('persistentvolumeclaim/early-data-1'), {
+      timeoutMs: 60_000,
+      intervalMs: 1_000,
+    })
   })
 })

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { HTTP_PORT, METRICS_PORT } from '../../app/contract.ts'
 import { HEALTH_PORT } from '../../operator/contract.ts'
 import { eventually } from '../support/eventually.ts'
+import { ORIGINAL_METRICS } from '../support/original-metrics.ts'
 import { bundleOf } from './kit/bundle.ts'
 import { Client } from './kit/client.ts'
 import { killPod } from './kit/faults.ts'
@@ -22,14 +23,6 @@ const SPEC = {
   queues: [{ name: 'crawl', retryLimit: 5, politeness: { delaySeconds: 0.05, maxActive: 4 } }],
   migrations: { driftCheckInterval: '10s', onDrift: 'Block' },
 }
-const INSTANCE_METRICS = [
-  'database_connections_active',
-  'database_queries_total',
-  'database_errors_total',
-  'query_latency_seconds',
-  'queue_size',
-  'queue_operations_total',
-]
 const OPERATOR_METRICS = [
   'controller_runtime_reconcile_total',
   'controller_runtime_reconcile_time_seconds',
@@ -263,7 +256,7 @@ describe.concurrent('what is watched and what watches', () => {
     const instance = `namespace="${home.name}", storage_instance="crawl"`
     const operator = `namespace="${office.name}"`
     const wanted = [
-      ...INSTANCE_METRICS.map((name) => `{__name__=~"${name}(_count)?", ${instance}}`),
+      ...ORIGINAL_METRICS.map((name) => `{__name__=~"${name}(_count)?", ${instance}}`),
       ...OPERATOR_METRICS.map((name) => `{__name__=~"${name}(_count)?", ${operator}}`),
     ]
     for (const selector of wanted) {

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
+import { ORIGINAL_METRICS } from '../support/original-metrics.ts'
 import { startTestService, type TestService } from '../support/service.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 import { expectProblem, queueItems } from './answers.ts'
@@ -91,14 +92,7 @@ describe('metrics', () => {
   test('have the six names of the original', async () => {
     await queueItems(service, { operation: 'push', queue: 'metrics', items: [{}] })
     const text = await scrape()
-    for (const name of [
-      'database_connections_active',
-      'database_queries_total',
-      'database_errors_total',
-      'query_latency_seconds',
-      'queue_size',
-      'queue_operations_total',
-    ]) {
+    for (const name of ORIGINAL_METRICS) {
       expect(text).toContain(`# TYPE ${name} `)
     }
   })

@@ -51,6 +51,13 @@ FROM ${SENT} AS i (${SENT_COLUMNS})`,
 const SAME = `documents.content_hash = EXCLUDED.content_hash
     AND (EXCLUDED.status IS NULL OR documents.status = EXCLUDED.status)`
 
+/** For each row `i` that is sent the document `d` that is stored under its url, if any. */
+const STORED = `LEFT JOIN LATERAL (
+  SELECT s.id, s.status, s.crawled_at, s.content_hash FROM public.documents AS s WHERE s.url = i.url OFFSET 0
+) AS d ON true`
+/** Whether that document has the content that comes; an absent status keeps the stored one. */
+const HAS_CONTENT = 'd.content_hash = i.content_hash AND (i.status IS NULL OR d.status = i.status)'
+
 // One statement reads, judges and writes, so that unchanged documents cost one index look-up each and take no lock: an
 // ON CONFLICT locks every row that it meets, also those that its WHERE turns down. It still repeats the judgement in its
 // WHERE, for rows that another transaction changed meanwhile. Rows come sorted by url and are judged in that order (LATERAL
@@ -69,15 +76,13 @@ WITH judged AS MATERIALIZED (
           ELSE 'k'
         END
       WHEN d.id <> i.id THEN 'c'
-      WHEN d.content_hash = i.content_hash AND (i.status IS NULL OR d.status = i.status) THEN
+      WHEN ${HAS_CONTENT} THEN
         CASE WHEN d.crawled_at < COALESCE(i.crawled_at, now()) THEN 'o' ELSE 'u' END
       WHEN d.crawled_at > COALESCE(i.crawled_at, now()) THEN 's'
       ELSE 'd'
     END AS verdict
   FROM ${SENT} WITH ORDINALITY AS i (${SENT_COLUMNS}, n)
-  LEFT JOIN LATERAL (
-    SELECT s.id, s.status, s.crawled_at, s.content_hash FROM public.documents AS s WHERE s.url = i.url OFFSET 0
-  ) AS d ON true
+  ${STORED}
 ), written AS (
   INSERT INTO public.documents (${COLUMNS})
   SELECT ${COLUMNS} FROM judged WHERE verdict IN ('n', 'd', 'o')
@@ -118,15 +123,13 @@ const LOOK: Statement = {
   name: 'documents_look',
   text: `
 SELECT string_agg(CASE
-    WHEN d.id = COALESCE(i.id, d.id) AND d.content_hash = i.content_hash AND (i.status IS NULL OR d.status = i.status)
+    WHEN d.id = COALESCE(i.id, d.id) AND ${HAS_CONTENT}
       AND d.crawled_at >= COALESCE(i.crawled_at, now()) THEN 'u'
     ELSE '?'
   END, '' ORDER BY i.n) AS verdicts
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bytea[])
   WITH ORDINALITY AS i (id, url, status, crawled_at, content_hash, n)
-LEFT JOIN LATERAL (
-  SELECT s.id, s.status, s.crawled_at, s.content_hash FROM public.documents AS s WHERE s.url = i.url OFFSET 0
-) AS d ON true`,
+${STORED}`,
 }
 
 /** Which documents (with different urls, sorted by url) need no write: a letter each, `u` or `?`. */

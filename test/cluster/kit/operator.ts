@@ -107,6 +107,12 @@ export class Instance {
     return `http://${this.name}-api.${this.#namespace.name}.svc:8003`
   }
 
+  /** All that carries its label, but its pods, as `kind/name` a line; '' where nothing is left. */
+  children(): Promise<string> {
+    const kinds = 'pvc,secret,deploy,sts,svc,job,cm,netpol,pdb,sa'
+    return this.#namespace.kubectl('get', kinds, '-l', `storage.sonoma.dev/instance=${this.name}`, '-o', 'name')
+  }
+
   get(): Promise<StorageInstance> {
     return this.#namespace.get<StorageInstance>(this.target)
   }
