@@ -24,6 +24,11 @@ export function errorCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
+/** Whether PostgreSQL turned a value down: SQLSTATE classes 22 (data exception), 23 (constraint violation), 54 (limits). */
+export function isDataError(error: unknown): boolean {
+  return /^(22|23|54)/.test(errorCode(error) ?? '')
+}
+
 /** Whether PostgreSQL rolled the work back for a reason that a second try has a good chance to avoid. */
 export function isRetryable(error: unknown): boolean {
   const code = errorCode(error)

@@ -4,6 +4,7 @@ import { Agent, get as httpGet, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import { loadConfig } from '../../app/config.ts'
 import { Drain } from '../../app/drain.ts'
@@ -152,12 +153,9 @@ describe('the service', () => {
     service.app.server.on('request', () => {
       requests += 1
     })
-    const locked = database.query(
-      'DO $$ BEGIN LOCK TABLE public.documents IN ACCESS EXCLUSIVE MODE; PERFORM pg_sleep(3); END $$',
-    )
-    await eventually(async () => expect(await locksOf(database, true)).toBe(1))
+    const locker = await lockDocuments(database)
     const written = post('/api/documents', { documents: [{ url: 'https://example.com/' }] })
-    await eventually(async () => expect(await locksOf(database, false)).toBe(1))
+    await eventually(async () => expect(await waitersOf(database)).toBeGreaterThan(0))
     const startedAt = performance.now()
     const polled = post('/api/queue', { operation: 'pop', queue: 'frontier', waitSeconds: 20 })
     // Other sessions, too, may wait for the lock: only what has reached the service is accepted.
@@ -165,9 +163,10 @@ describe('the service', () => {
     const stopped = service.stop()
     expect(await (await polled).json()).toEqual({ success: true, items: [] })
     expect(performance.now() - startedAt).toBeLessThan(10_000)
+    await locker.query('COMMIT')
     const answer = await written
     expect([answer.status, answer.headers.get('connection')]).toEqual([200, 'close'])
-    await Promise.all([stopped, locked])
+    await stopped
     expect(await database.query('SELECT url FROM public.documents')).toEqual([{ url: 'https://example.com/' }])
   })
 
@@ -185,14 +184,20 @@ describe('the service', () => {
   })
 })
 
-/** How many sessions hold, or wait for, the lock on the table of documents. */
-async function locksOf(database: TestDatabase, granted: boolean): Promise<number> {
-  const rows = await database.query(
-    `SELECT FROM pg_locks WHERE relation = 'public.documents'::regclass AND granted = $1
-     AND mode ${granted ? '=' : '<>'} 'AccessExclusiveLock'`,
-    [granted],
-  )
-  return rows.length
+/** Nobody gets to the documents until the transaction of this connection ends. */
+async function lockDocuments(database: TestDatabase): Promise<pg.Client> {
+  const locker = new pg.Client({ connectionString: database.url })
+  await locker.connect()
+  atEndOfFile(() => locker.end())
+  await locker.query('BEGIN')
+  await locker.query('LOCK TABLE public.documents IN ACCESS EXCLUSIVE MODE')
+  return locker
+}
+
+/** How many sessions wait for the documents. */
+async function waitersOf(database: TestDatabase): Promise<number> {
+  const text = `SELECT FROM pg_locks WHERE relation = 'public.documents'::regclass AND NOT granted`
+  return (await database.query(text)).length
 }
 
 /** The program as the image runs it. */

@@ -7,7 +7,7 @@ import { killPod } from './kit/faults.ts'
 import { useNamespace } from './kit/namespace.ts'
 import { useParts } from './kit/optional-part.ts'
 import { startPostgres } from './kit/postgres.ts'
-import { ensurePrometheus, PROMETHEUS_PARTS, query } from './kit/prometheus.ts'
+import { ensurePrometheus, PROMETHEUS_PARTS, query, takeUpMonitors } from './kit/prometheus.ts'
 import { startStorageService } from './kit/storage-service.ts'
 
 const LOAD_SECONDS = 20
@@ -76,6 +76,7 @@ describe('the service as a plain Deployment', () => {
       metadata: { name: 'storage' },
       spec: { selector: { matchLabels: { app: 'storage' } }, endpoints: [{ port: 'metrics', interval: '2s' }] },
     })
+    await takeUpMonitors(storage.name)
     for (const name of ORIGINAL_METRICS) {
       const selector = `{__name__=~"${name}(_count)?", namespace="${storage.name}"}`
       await eventually(async () => (await query(selector)).length > 0, { timeoutMs: SCRAPE_TIMEOUT_MS })

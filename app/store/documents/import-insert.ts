@@ -1,9 +1,9 @@
 import { byteaArray, int8Array, jsonbArray, textArray, timestamptzArray, uuidArray } from '../binary-arrays.ts'
 import type { Database, Statement } from '../database.ts'
+import { isDataError } from '../database-errors.ts'
 import { HASH_BYTES } from './canonical.ts'
 import type { CheckedDocument } from './content.ts'
 import { newIds } from './new-ids.ts'
-import { isDataError } from './writer.ts'
 
 // What an import brings is mostly new, or mostly stored. Where it is new, this takes three quarters of the time of the
 // statement that judges each document first. `crawled_at` is the only value that a document need not bring.

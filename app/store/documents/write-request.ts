@@ -1,22 +1,15 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ITEM_ERRORS, type ItemError, type ItemErrorCode, Problem, type ProblemEntry } from '../../errors.ts'
 import { isItemError, isObject } from '../check.ts'
-import type { Database, Session } from '../database.ts'
-import { isMoved } from '../queue/table.ts'
+import type { Database } from '../database.ts'
+import { isDataError } from '../database-errors.ts'
+import { isMoved, MAX_MOVES } from '../queue/table.ts'
 import { checkDocument, type DocumentLimits } from './content.ts'
 import type { Enqueue, Enqueued } from './enqueue.ts'
 import type { Novelty } from './novelty.ts'
 import type { Sent } from './repeats.ts'
 import type { Failure, Summary, Tally } from './tally.ts'
-import {
-  CHUNK_ROWS,
-  DocumentWriter,
-  isDataError,
-  separately,
-  together,
-  type WriteScope,
-  withSavepoints,
-} from './writer.ts'
+import { CHUNK_ROWS, DocumentWriter, separately, together, type WriteScope, withSavepoints } from './writer.ts'
 
 /** One entry of `errors` in the answer to a POST; `id` is the one that was sent, if any. */
 export type DocumentError = {
@@ -79,27 +72,28 @@ async function writeApart({ database, novelty }: WriteParts, { sent }: Checked):
 }
 
 /**
- * One transaction for everything. Once more where the first try shows what it did not expect: a value that PostgreSQL turns
- * down (it is then looked for), or a queue that has moved to another table.
+ * One transaction for everything. Again where a try shows what it did not expect: a value that PostgreSQL turns down (it is
+ * then looked for), or a queue that has moved to another table, or is gone.
  */
 async function writeAtomically(parts: WriteParts, request: WriteRequest, checked: Checked): Promise<Written> {
-  const run = (scopeOf: (session: Session) => WriteScope) =>
-    parts.database.transaction((session) => {
-      const scope = scopeOf(session)
-      return writeWithin(new DocumentWriter(scope, parts.novelty), scope, request, checked)
-    })
-  try {
-    return await run(together)
-  } catch (error) {
-    if (!isMoved(error) && !isDataError(error)) throw error
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await parts.database.transaction((session) => {
+        const scope = tries === 0 ? together(session) : withSavepoints(session)
+        return writeWithin(new DocumentWriter(scope, parts.novelty), scope, request, checked)
+      })
+    } catch (error) {
+      const mayPass = isMoved(error) ? tries < MAX_MOVES : isDataError(error) && tries === 0
+      if (!mayPass) throw refusal(error)
+    }
+    await request.enqueue?.findAgain()
   }
-  await request.enqueue?.findAgain()
-  try {
-    return await run(withSavepoints)
-  } catch (error) {
-    if (!isDataError(error)) throw error
-    throw new Problem('unprocessable', 'The database does not accept one of the items to enqueue.', { cause: error })
-  }
+}
+
+/** Documents that PostgreSQL turns down are told apart by savepoints; what is left is an item. */
+function refusal(error: unknown): unknown {
+  if (!isDataError(error)) return error
+  return new Problem('unprocessable', 'The database does not accept one of the items to enqueue.', { cause: error })
 }
 
 async function writeWithin(

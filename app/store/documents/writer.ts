@@ -1,7 +1,7 @@
 import { Problem } from '../../errors.ts'
 import { itemError } from '../check.ts'
 import type { Database, Session, Statement } from '../database.ts'
-import { errorCode } from '../database-errors.ts'
+import { isDataError } from '../database-errors.ts'
 import type { Novelty } from './novelty.ts'
 import {
   apartByClaim,
@@ -63,11 +63,6 @@ export function withSavepoints(session: Session): WriteScope {
       }
     },
   }
-}
-
-/** Whether PostgreSQL turned a value down: SQLSTATE classes 22 (data), 23 (constraints), 54 (limits). */
-export function isDataError(error: unknown): boolean {
-  return /^(22|23|54)/.test(errorCode(error) ?? '')
 }
 
 /**

@@ -1,10 +1,10 @@
 import type { Database } from '../database.ts'
-import { errorCode } from '../database-errors.ts'
+import { isDataError } from '../database-errors.ts'
 import type { StoreObserver } from '../observer.ts'
 import type { QueueCatalog, QueueDefinition } from './catalog.ts'
 import { Coalescer } from './coalescer.ts'
 import { readDefinition } from './definition.ts'
-import { isMoved } from './table.ts'
+import { isMoved, MAX_MOVES } from './table.ts'
 
 /** What the operations on queues work with. */
 export type QueueParts = { database: Database; observer: StoreObserver; catalog: QueueCatalog }
@@ -14,8 +14,6 @@ export type QueueParts = { database: Database; observer: StoreObserver; catalog:
 const MAX_IN_FLIGHT = 2
 const MAX_WEIGHT = 500
 const ALONE_FROM = 50
-// Somebody may delete a queue again and again, each time between the look at it and the work.
-const MAX_MOVES = 10
 
 /**
  * A coalescer whose batches are statements: an error that a value may have caused makes each request run alone. A request
@@ -66,9 +64,4 @@ export async function lookAgain(
   const moved = current?.tableName !== definition.tableName
   if (moved) parts.catalog.forget(definition.name)
   return current && { current, moved }
-}
-
-/** SQLSTATE classes 22 (data exception), 23 (constraint violation) and 54 (limit exceeded). */
-function isDataError(error: unknown): boolean {
-  return /^(22|23|54)/.test(errorCode(error) ?? '')
 }

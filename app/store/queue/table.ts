@@ -6,6 +6,9 @@ const TABLE = /^(job_common|j[0-9a-f]{56})$/
 // 23514: the row no longer belongs into this table; 23503: the queue is gone; 42P01: its partition is gone.
 const MOVED = new Set(['23514', '23503', '42P01'])
 
+/** How often a queue is looked for anew: somebody may delete it again and again, each time between the look and the work. */
+export const MAX_MOVES = 10
+
 /** Whether an error says that a queue is not (or no longer) in the table where it was looked for. */
 export function isMoved(error: unknown): boolean {
   return MOVED.has(errorCode(error) ?? '')

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { atEndOfFile } from '../../../support/end-of-file.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { at, createTestStore, uuid } from './test-store.ts'
@@ -135,11 +135,38 @@ test('documents are not stored where their items cannot be pushed', async () => 
   }
 })
 
-test('a queue that was deleted behind the cache is found again', async () => {
-  await write([{ url: PAGE }], { enqueue: [{ queue: 'gone', items: [{}] }] })
-  await db.query(`DELETE FROM pgboss.job_common WHERE name = 'gone'`)
-  await db.query(`DELETE FROM storage.queue WHERE name = 'gone'`)
-  await db.query(`SELECT pgboss.delete_queue('gone')`)
-  const outcome = await write([{ url: PAGE }], { enqueue: [{ queue: 'gone', items: [link('https://a.example/1')] }] })
-  expect(outcome.enqueued.created).toBe(1)
+/** As another process deletes it: this one's cache does not learn of it. */
+async function deleteElsewhere(queue: string): Promise<void> {
+  await db.query('DELETE FROM pgboss.job_common WHERE name = $1', [queue])
+  await db.query('DELETE FROM storage.queue WHERE name = $1', [queue])
+  await db.query('SELECT pgboss.delete_queue(name) FROM pgboss.queue WHERE name = $1', [queue])
+}
+
+describe('a queue that was deleted behind the cache', () => {
+  const enqueue = [{ queue: 'gone', items: [link('https://a.example/1')] }]
+
+  test('is found again', async () => {
+    await write([{ url: PAGE }], { enqueue: [{ queue: 'gone', items: [{}] }] })
+    await deleteElsewhere('gone')
+    expect((await write([{ url: PAGE }], { enqueue })).enqueued.created).toBe(1)
+  })
+
+  test('is found again as often as it is deleted meanwhile', async () => {
+    const transaction = database.transaction.bind(database)
+    let deletions = 0
+    const spy = vi.spyOn(database, 'transaction').mockImplementation(async (work) => {
+      if (deletions < 5) {
+        await deleteElsewhere('gone')
+        deletions += 1
+      }
+      return transaction(work)
+    })
+    try {
+      expect(await write([{ url: PAGE }], { enqueue })).toMatchObject({ stored: 1, enqueued: { created: 1 } })
+    } finally {
+      spy.mockRestore()
+    }
+    expect(deletions).toBe(5)
+    expect(await queued('gone')).toEqual(['https://a.example/1'])
+  })
 })
