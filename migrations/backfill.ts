@@ -10,20 +10,32 @@ type Batch = { checkpoint: string | null; rows: number }
 /** What the next batch is asked for: the key to go on after, and how many rows. */
 type Ask = { checkpoint: string | null; size: number }
 
-// Twice as long as a batch took, nothing is done: the backfill takes a third of one connection at most.
-const REST = 2
+// Three times as long as a batch took, nothing is done: the backfill takes a quarter of one connection at most.
+const REST = 3
 const LEAST_REST_MS = 5
-// A commit of somebody else has to write the log of the batch as well, and may wait for one of its rows: so it is short.
-const BATCH_MS = 25
-const FIRST_ROWS = 100
-const LEAST_ROWS = 10
+// Measured: a write of somebody else that meets a batch takes about as much longer as the batch takes. It may wait for one of its
+// rows, for a processor, or for the disk, where its own commit has to write the log of the batch as well.
+const BATCH_MS = 2
+const FIRST_ROWS = 20
+const LEAST_ROWS = 5
 const REPORT_MS = 5_000
 
 /**
  * Runs the one statement of a backfill again and again, each time as a transaction of its own: `$1` is the last key of the
- * batch before (null at first), `$2` the size of a batch, which follows from how long the one before took. Goes on after the key where an earlier run stopped.
+ * batch before (null at first), `$2` the size of a batch, which follows from how long the one before took. Goes on after the
+ * key where an earlier run stopped.
  */
 export async function applyBackfill(session: WorkSession, file: MigrationFile, from: string | null): Promise<void> {
+  // A crash may lose the last batches, each together with its checkpoint: they are done again.
+  await session.client.query('SET synchronous_commit = off')
+  try {
+    await allBatches(session, file, from)
+  } finally {
+    await session.client.query('RESET synchronous_commit').catch(() => undefined)
+  }
+}
+
+async function allBatches(session: WorkSession, file: MigrationFile, from: string | null): Promise<void> {
   let checkpoint = from
   let size = Math.min(FIRST_ROWS, file.header.batchSize)
   let total = 0
@@ -44,7 +56,7 @@ export async function applyBackfill(session: WorkSession, file: MigrationFile, f
   }
 }
 
-/** So many rows that a batch takes about 25 ms; it grows slowly and never beyond `most`. */
+/** So many rows that a batch takes about 2 ms; it grows slowly and never beyond `most`. */
 export function nextBatchSize(size: number, tookMs: number, most: number): number {
   const fitting = Math.round((size * BATCH_MS) / Math.max(tookMs, 1))
   return Math.min(most, Math.max(LEAST_ROWS, Math.min(fitting, size * 2)))
@@ -64,6 +76,8 @@ async function oneBatch(session: WorkSession, file: MigrationFile, ask: Ask): Pr
     return batch
   }
   await verify(session, file.label, file.header.verify)
+  // What is said to be applied has to stay so.
+  await session.client.query('SET LOCAL synchronous_commit TO DEFAULT')
   await recordApplied(session.client, file.version)
   return batch
 }

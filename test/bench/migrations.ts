@@ -104,11 +104,13 @@ async function backfillFor(databaseUrl: string, folder: string, ms: number): Pro
   }
 }
 
+/** Documents with ids as the service gives them: in the order of time. */
 async function fill(client: pg.Client): Promise<void> {
   for (let from = 1; from <= ROWS; from += CHUNK) {
     await client.query(
-      `INSERT INTO public.documents (url, host, status, content_type, size, created_at, updated_at)
-       SELECT 'https://host-' || n % 5000 || '.example/' || n, 'host-' || n % 5000 || '.example', 'crawled', 'text/html', n,
+      `INSERT INTO public.documents (id, url, host, status, content_type, size, created_at, updated_at)
+       SELECT (lpad(to_hex(1767225600000 + n), 12, '0') || '70008' || substr(md5(n::text), 1, 15))::uuid,
+         'https://host-' || n % 5000 || '.example/' || n, 'host-' || n % 5000 || '.example', 'crawled', 'text/html', n,
          now() - n * interval '1 second', now() - n * interval '1 second'
        FROM generate_series($1::bigint, $2::bigint) AS n`,
       [from, Math.min(from + CHUNK - 1, ROWS)],

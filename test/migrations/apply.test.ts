@@ -197,12 +197,28 @@ SELECT (SELECT id::text FROM batch ORDER BY id DESC LIMIT 1) AS checkpoint, (SEL
   })
 
   test('takes smaller batches from a slow server, and never larger ones than the file says', () => {
-    expect(nextBatchSize(100, 250, 1_000)).toBe(10)
-    expect(nextBatchSize(100, 50, 1_000)).toBe(50)
-    expect(nextBatchSize(20, 60_000, 1_000)).toBe(10)
-    expect(nextBatchSize(100, 1, 1_000)).toBe(200)
-    expect(nextBatchSize(100, 1, 150)).toBe(150)
-    expect(nextBatchSize(5, 60_000, 5)).toBe(5)
+    expect(nextBatchSize(100, 20, 1_000)).toBe(10)
+    expect(nextBatchSize(100, 4, 1_000)).toBe(50)
+    expect(nextBatchSize(20, 60_000, 1_000)).toBe(5)
+    expect(nextBatchSize(100, 0.1, 1_000)).toBe(200)
+    expect(nextBatchSize(100, 0.1, 150)).toBe(150)
+    expect(nextBatchSize(3, 60_000, 3)).toBe(3)
+  })
+
+  test('waits for the disk at its end, not with each batch', async () => {
+    const { database, folder, up } = await place()
+    await database.query(INSERT)
+    const setting = `current_setting('synchronous_commit')`
+    await addMigration(folder, '0100_fill', FILL.replace('SET size', `SET status = ${setting}, size`))
+    await database.query(`ALTER DATABASE ${database.name} SET synchronous_commit = 'local'`)
+    await database.query(`CREATE TABLE public.ends (setting text);
+      CREATE FUNCTION public.note_end() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN INSERT INTO public.ends VALUES (${setting}); RETURN NULL; END $$;
+      CREATE TRIGGER ends AFTER UPDATE ON storage.schema_history FOR EACH ROW
+        WHEN (OLD.state = 'running' AND NEW.state = 'applied') EXECUTE FUNCTION public.note_end()`)
+    await up()
+    expect(await database.query('SELECT DISTINCT status FROM public.documents')).toEqual([{ status: 'off' }])
+    expect(await database.query('SELECT setting FROM public.ends')).toEqual([{ setting: 'local' }])
   })
 
   test('is not applied while its verify query does not answer true', async () => {
