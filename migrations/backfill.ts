@@ -10,12 +10,13 @@ type Batch = { checkpoint: string | null; rows: number }
 /** What the next batch is asked for: the key to go on after, and how many rows. */
 type Ask = { checkpoint: string | null; size: number }
 
-// Three times as long as a batch took, nothing is done: the backfill takes a quarter of one connection at most.
-const REST = 3
-const LEAST_REST_MS = 5
+// Twice as long as a batch took, nothing is done: the backfill takes a third of one connection at most.
+const REST = 2
+const LEAST_REST_MS = 2
 // Measured: a write of somebody else that meets a batch takes about as much longer as the batch takes. It may wait for one of its
-// rows, for a processor, or for the disk, where its own commit has to write the log of the batch as well.
-const BATCH_MS = 2
+// rows, for a processor, or for the disk, where its own commit has to write the log of the batch as well. The same number of rows
+// in larger batches with longer rests between them costs the slowest writes three times as much.
+const BATCH_MS = 1
 const FIRST_ROWS = 20
 const LEAST_ROWS = 5
 const REPORT_MS = 5_000
@@ -56,9 +57,9 @@ async function allBatches(session: WorkSession, file: MigrationFile, from: strin
   }
 }
 
-/** So many rows that a batch takes about 2 ms; it grows slowly and never beyond `most`. */
+/** So many rows that a batch takes about 1 ms; it grows slowly and never beyond `most`. */
 export function nextBatchSize(size: number, tookMs: number, most: number): number {
-  const fitting = Math.round((size * BATCH_MS) / Math.max(tookMs, 1))
+  const fitting = Math.round((size * BATCH_MS) / Math.max(tookMs, 0.1))
   return Math.min(most, Math.max(LEAST_ROWS, Math.min(fitting, size * 2)))
 }
 

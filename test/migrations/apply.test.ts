@@ -197,8 +197,8 @@ SELECT (SELECT id::text FROM batch ORDER BY id DESC LIMIT 1) AS checkpoint, (SEL
   })
 
   test('takes smaller batches from a slow server, and never larger ones than the file says', () => {
-    expect(nextBatchSize(100, 20, 1_000)).toBe(10)
-    expect(nextBatchSize(100, 4, 1_000)).toBe(50)
+    expect(nextBatchSize(100, 10, 1_000)).toBe(10)
+    expect(nextBatchSize(100, 2, 1_000)).toBe(50)
     expect(nextBatchSize(20, 60_000, 1_000)).toBe(5)
     expect(nextBatchSize(100, 0.1, 1_000)).toBe(200)
     expect(nextBatchSize(100, 0.1, 150)).toBe(150)
