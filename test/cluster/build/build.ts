@@ -18,7 +18,8 @@ export type Report = (line: string) => void
 export async function buildParts(parts: Part[], report: Report): Promise<Map<string, string>> {
   const paths = new Map(parts.map((part) => [part.name, binaryPath(part)]))
   const missing = parts.filter((part) => !existsSync(binaryPath(part)))
-  if (missing.length > 0) await checkTools()
+  if (missing.length > 0) await checkGo()
+  if (missing.length > 0) await checkDisk(CACHE, LEAST_FREE_BYTES)
   for (const [index, part] of missing.entries()) {
     const startedAt = performance.now()
     report(`building ${part.name} (${index + 1} of ${missing.length}) ...`)
@@ -33,14 +34,12 @@ export function binaryPath(part: Part): string {
   return join(CACHE, 'bin', `${part.name}-${keyOf(part)}`, part.name)
 }
 
-async function checkTools(): Promise<void> {
-  if ((await tryRun('go', ['version'])).code !== 0) {
-    throw new Refusal(
-      'Go is missing, which the parts of the cluster are built with: install Go 1.26 or newer from https://go.dev/dl, ' +
-        'or set KUBECONFIG to a cluster that exists.',
-    )
-  }
-  await checkDisk(CACHE, LEAST_FREE_BYTES)
+async function checkGo(): Promise<void> {
+  if ((await tryRun('go', ['version'])).code === 0) return
+  throw new Refusal(
+    'Go is missing, which the parts of the cluster are built with: install Go 1.26 or newer from https://go.dev/dl, ' +
+      'or set KUBECONFIG to a cluster that exists.',
+  )
 }
 
 async function buildPart(part: Part): Promise<void> {
@@ -84,6 +83,7 @@ export function moduleVersion(folder: string, module: string): string {
 
 /** Where the sources of a module are, for the files that it ships beside its program. */
 export async function moduleFolder(folder: string, module: string): Promise<string> {
+  await checkGo()
   const args = ['mod', 'download', '-json', `${module}@${moduleVersion(folder, module)}`]
   const { code, stdout, stderr } = await tryRun('go', args, { cwd: join(MODULES, folder) })
   if (code !== 0) throw new Error(`${module} could not be fetched:\n${stderr.slice(-1_000)}`)
