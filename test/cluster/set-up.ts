@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process'
 import { writeSync } from 'node:fs'
+import { join } from 'node:path'
 import { eventually } from '../support/eventually.ts'
 import { clusterDown } from './down.ts'
 import { differences, lookAtMachine, startedSince, stillRunning } from './machine.ts'
@@ -18,10 +20,12 @@ export default async function setUp(): Promise<() => Promise<void>> {
   await clusterDown(report)
   const before = await lookAtMachine(CLUSTER)
   await clusterUp(report)
+  process.once('exit', downInBackground)
   report('the cluster is up')
   return async () => {
     const started = await startedSince(before, CLUSTER)
     await clusterDown(report)
+    process.off('exit', downInBackground)
     report('the cluster is down')
     // The kernel takes interfaces away a moment after the last process in their namespace.
     await eventually(async () => {
@@ -29,6 +33,12 @@ export default async function setUp(): Promise<() => Promise<void>> {
       if (left.length > 0) throw new Error(`The cluster left something behind:\n${left.join('\n')}`)
     })
   }
+}
+
+/** For a run that is broken off: the runner ends at once on Ctrl-C, without the teardown. */
+function downInBackground(): void {
+  spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), 'down'], { detached: true, stdio: 'ignore' }).unref()
+  report('removing the node in the background')
 }
 
 function report(line: string): void {
