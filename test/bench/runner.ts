@@ -49,7 +49,8 @@ async function warmUp(bench: Bench, subject: Case, options: RunOptions): Promise
   let amount = subject.amount
   for (let turn = WARM_UP_TURNS; turn > 0; turn -= 1) {
     const { ours, baseline } = await runRound({ bench, amount, round: -turn }, subject)
-    const seconds = (ours.seconds + (baseline?.seconds ?? ours.seconds)) / 2
+    // By the faster side: a turn of a second or less would mostly show how it begins.
+    const seconds = Math.min(ours.seconds, baseline?.seconds ?? ours.seconds)
     amount = Math.ceil(((amount / seconds) * options.secondsPerTurn) / subject.granule) * subject.granule
   }
   return amount
