@@ -8,8 +8,10 @@ import { type Output, tryRun } from '../image/command.ts'
 import { eventually } from '../support/eventually.ts'
 import { checkDisk } from './build/disk.ts'
 import { differences, lookAtMachine, type Machine, startedSince, stillRunning } from './machine.ts'
+import { makeControlGroups } from './node/control-groups.ts'
 import { findNode } from './node/node-process.ts'
 import { whyNot } from './node/requirements.ts'
+import { namesOf } from './node/settings.ts'
 import { freeSubnet, overlaps } from './node/subnet.ts'
 import { foreignKubeconfig, ROOT } from './place.ts'
 
@@ -97,6 +99,12 @@ describe.runIf(foreignKubeconfig() === undefined)('a cluster of our own', () => 
     expect(await cluster('down')).toMatchObject({ code: 0 })
     await expectNothingLeft(started)
     expect(await cluster('down')).toMatchObject({ code: 0, stdout: expect.stringContaining('no cluster') })
+  })
+
+  test('whose folder was removed by hand is removed all the same', async () => {
+    await makeControlGroups(namesOf(folder).cgroup)
+    expect(await cluster('down')).toMatchObject({ code: 0, stdout: expect.stringContaining('is down') })
+    await expectNothingLeft([])
   })
 
   test('is refused in one sentence that says what to do, without root', async () => {

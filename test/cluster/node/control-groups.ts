@@ -16,12 +16,19 @@ export async function makeControlGroups(name: string): Promise<void> {
 
 /** Removes the group and all below it; its processes have to be gone. */
 export async function removeControlGroups(name: string): Promise<void> {
+  // The kernel lets go of a group a moment after its last process.
+  for (const group of await groupsOf(name)) await eventually(() => removeTree(group), { timeoutMs: 20_000 })
+}
+
+/** Whether the group is in any hierarchy. */
+export async function hasControlGroups(name: string): Promise<boolean> {
+  return (await groupsOf(name)).length > 0
+}
+
+async function groupsOf(name: string): Promise<string[]> {
   // Where version 1 is in use, runc makes its groups in version 2 as well.
-  for (const hierarchy of [...(await hierarchies('cgroup')), ...(await hierarchies('cgroup2'))]) {
-    const group = join(hierarchy, name)
-    // The kernel lets go of a group a moment after its last process.
-    if (existsSync(group)) await eventually(() => removeTree(group), { timeoutMs: 20_000 })
-  }
+  const all = [...(await hierarchies('cgroup')), ...(await hierarchies('cgroup2'))]
+  return all.map((hierarchy) => join(hierarchy, name)).filter(existsSync)
 }
 
 /** The mounts of version 1 (`cgroup`, one for each controller) or 2 (`cgroup2`); version 2 alone counts as both. */

@@ -3,17 +3,19 @@ import { readFile, rm } from 'node:fs/promises'
 import { run, tryRun } from '../../image/command.ts'
 import type { Report } from '../build/build.ts'
 import { clusterPaths } from '../place.ts'
-import { removeControlGroups } from './control-groups.ts'
+import { hasControlGroups, removeControlGroups } from './control-groups.ts'
 import { removeLink } from './link.ts'
-import { killNode } from './node-process.ts'
+import { killNode, processesOf } from './node-process.ts'
 import { namesOf } from './settings.ts'
 
 /** Takes the node in `folder` down, whole or half; each step can be repeated after a kill. Answers whether there was one. */
 export async function removeNode(folder: string, report: Report): Promise<boolean> {
   const { node, kubeconfig, programs } = clusterPaths(folder)
-  if (!existsSync(node)) return false
-  report('removing the node ...')
   const { link, cgroup } = namesOf(folder)
+  // A checkout that was removed by hand takes its folder with it, and nothing else.
+  const isThere = existsSync(node) || (await processesOf(node)).length > 0 || (await hasControlGroups(cgroup))
+  if (!isThere) return false
+  report('removing the node ...')
   await rm(kubeconfig, { force: true })
   await rm(programs, { recursive: true, force: true })
   await killNode(node)
