@@ -14,8 +14,7 @@ type Ask = { checkpoint: string | null; size: number }
 const REST = 2
 const LEAST_REST_MS = 2
 // Measured: a write of somebody else that meets a batch takes about as much longer as the batch takes. It may wait for one of its
-// rows, for a processor, or for the disk, where its own commit has to write the log of the batch as well. The same number of rows
-// in larger batches with longer rests between them costs the slowest writes three times as much.
+// rows, for a processor, or for the disk, where its own commit has to write the log of the batch as well.
 const BATCH_MS = 1
 const FIRST_ROWS = 20
 const LEAST_ROWS = 5

@@ -2,10 +2,11 @@ import pg from 'pg'
 import { MigrationError } from './errors.ts'
 import { BuildProgress } from './progress.ts'
 import { explain } from './run-statement.ts'
-import type { WorkSession } from './session.ts'
+import type { StepTimes, WorkSession } from './session.ts'
 import { partsOf, type Statement } from './statements.ts'
-import type { Steps } from './steps.ts'
 
+/** The file that asks for a build, as messages name it, and the times that it sets. */
+type Origin = { label: string; times: StepTimes }
 type Build = { statement: Statement; wasBegun: boolean }
 /** An index and its schema, unquoted. */
 export type IndexName = { schema: string; index: string }
@@ -14,31 +15,31 @@ export type IndexName = { schema: string; index: string }
  * CREATE INDEX CONCURRENTLY so that it ends with a valid index or none: an invalid one of the same name, which a build that
  * was broken off leaves and IF NOT EXISTS would accept, is dropped and built anew. Throws `failed` where it stays invalid.
  */
-export async function buildIndex(session: WorkSession, steps: Steps, build: Build): Promise<void> {
-  const name = nameOf(build.statement, steps.label)
+export async function buildIndex(session: WorkSession, origin: Origin, build: Build): Promise<void> {
+  const name = nameOf(build.statement, origin.label)
   await session.retrying(async () => {
     const found = await readValidity(session.client, name)
     if (found === true && build.wasBegun) return
     if (found === false) await dropInvalid(session, name)
-    await buildOnce(session, steps, { ...build, name })
+    await buildOnce(session, origin, { ...build, name })
   })
 }
 
-async function buildOnce(session: WorkSession, steps: Steps, build: Build & { name: IndexName }): Promise<void> {
+async function buildOnce(session: WorkSession, origin: Origin, build: Build & { name: IndexName }): Promise<void> {
   const { name, statement } = build
   const progress = new BuildProgress(session, name.index)
   try {
     session.throwIfAborted()
-    await session.withTimes(session.patientTimes(steps.times), () => session.client.query(statement.text))
+    await session.withTimes(session.patientTimes(origin.times), () => session.client.query(statement.text))
   } catch (error) {
     if ((await readValidity(session.client, name).catch(() => undefined)) === false) await dropInvalid(session, name)
     session.throwIfAborted()
-    throw explain(error, `Migration ${steps.label} failed at line ${statement.line}`)
+    throw explain(error, `Migration ${origin.label} failed at line ${statement.line}`)
   } finally {
     await progress.stop()
   }
   if ((await readValidity(session.client, name)) === true) return
-  throw new MigrationError('failed', `Migration ${steps.label}: the index ${name.index} is not valid after its build.`)
+  throw new MigrationError('failed', `Migration ${origin.label}: the index ${name.index} is not valid after its build.`)
 }
 
 function nameOf(statement: Statement, label: string): IndexName {

@@ -45,8 +45,8 @@ function isOwnCare(statement: Statement): boolean {
 }
 
 async function buildBossIndex(session: WorkSession, statement: Statement): Promise<void> {
-  const steps = { version: 'pg-boss', label: 'pg-boss', statements: [statement], times: {} }
-  if (kindOf(statement) === 'IndexStmt') return buildIndex(session, steps, { statement, wasBegun: false })
+  const origin = { label: 'pg-boss', times: {} }
+  if (kindOf(statement) === 'IndexStmt') return buildIndex(session, origin, { statement, wasBegun: false })
   await session.retrying(() => session.withTimes(session.patientTimes({}), () => session.client.query(statement.text)))
 }
 

@@ -38,8 +38,7 @@ async function ensureIndex(session: WorkSession, statement: Statement): Promise<
 }
 
 function build(session: WorkSession, statement: Statement): Promise<void> {
-  const steps = { version: INDEXES_FILE, label: INDEXES_FILE, statements: [statement], times: {} }
-  return buildIndex(session, steps, { statement, wasBegun: true })
+  return buildIndex(session, { label: INDEXES_FILE, times: {} }, { statement, wasBegun: true })
 }
 
 /**

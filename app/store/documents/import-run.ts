@@ -1,13 +1,44 @@
+import type { Readable } from 'node:stream'
 import { LIMITS } from '../../contract.ts'
-import { Problem } from '../../errors.ts'
-import type { ImportOutcome, ImportParts, ImportRequest } from './import.ts'
-import { CHUNK_LIMITS, ImportChunk } from './import-chunk.ts'
-import { type CountedChunk, ImportLedger } from './import-ledger.ts'
-import { checkLine } from './import-line.ts'
+import { type ItemErrorCode, Problem, type ProblemCode } from '../../errors.ts'
+import type { Database } from '../database.ts'
+import type { StoreObserver } from '../observer.ts'
+import type { DocumentLimits } from './content.ts'
+import { CHUNK_LIMITS, type ChunkLimits, ImportChunk } from './import-chunk.ts'
+import { type CountedChunk, type ImportCounts, ImportLedger } from './import-ledger.ts'
+import { checkLine, type ParseLine } from './import-line.ts'
 import { ImportWriter } from './import-writer.ts'
 import { type Line, LineSplitter } from './line-splitter.ts'
 import { readPieces } from './piece-reader.ts'
 import type { Slots } from './slots.ts'
+
+/** What is wrong with one line. */
+export type LineError = { line: number; id: string | null; error: string; code: ItemErrorCode }
+
+/** The end of an import; `error` and `code` say why it did not come to the end of its lines. */
+export type ImportOutcome = ImportCounts & { error?: string; code?: ProblemCode }
+
+/** What every import works with. */
+export type ImportParts = {
+  database: Database
+  limits: DocumentLimits
+  observer: StoreObserver
+  parse: ParseLine
+  /** Default: 2,000 documents, 8,000 lines or 4 MiB. */
+  chunkLimits?: ChunkLimits
+}
+
+/** One import. */
+export type ImportRequest = {
+  /** Lines of JSON, decompressed. */
+  source: Readable
+  /** Ends the reading: the caller is gone, or the service stops. What is being written is written. */
+  signal: AbortSignal
+  /** Whether it is the service that stops: then all lines that were read are written, and the outcome says so. */
+  stopping: AbortSignal
+  /** Called for the first 1,000 lines that are wrong. */
+  onError: (error: LineError) => void
+}
 
 /** Two keep PostgreSQL busy while the next one is read; each more only holds memory. */
 const CHUNKS_IN_FLIGHT = 2

@@ -18,8 +18,9 @@ export type Report = (line: string) => void
 export async function buildParts(parts: Part[], report: Report): Promise<Map<string, string>> {
   const paths = new Map(parts.map((part) => [part.name, binaryPath(part)]))
   const missing = parts.filter((part) => !existsSync(binaryPath(part)))
-  if (missing.length > 0) await checkGo()
-  if (missing.length > 0) await checkDisk(CACHE, LEAST_FREE_BYTES)
+  if (missing.length === 0) return paths
+  await checkGo()
+  await checkDisk(CACHE, LEAST_FREE_BYTES)
   for (const [index, part] of missing.entries()) {
     const startedAt = performance.now()
     report(`building ${part.name} (${index + 1} of ${missing.length}) ...`)

@@ -1,6 +1,6 @@
 import { PassThrough, Readable } from 'node:stream'
 import { beforeEach, describe, expect, test } from 'vitest'
-import type { ImportOutcome } from '../../../../app/store/documents/import.ts'
+import type { ImportOutcome } from '../../../../app/store/documents/import-run.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { importLines, linesOf, lockDocuments, pages } from './import-client.ts'
 import { createTestStore, summary, uuid } from './test-store.ts'
