@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline/promises'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import { parseArgs } from 'node:util'
+import { Pace } from './pace.ts'
 import { fetchPage, type Page, PageError } from './page.ts'
 import { Storage, StorageError } from './storage.ts'
 
@@ -15,7 +16,8 @@ with the same queue, it goes on. It does not read robots.txt: crawl what is your
   --service URL            the storage service (http://127.0.0.1:8003); its token, if it wants one, is in TOKEN
   --queue NAME             the queue of the urls to fetch (crawl)
   --delay-seconds N        between two pages of a host (1); these two are kept by the queue, and need a token that
-  --max-active N           pages of a host at a time (1)    may set its options; without, they are what it was made with
+  --max-active N           pages of a host at a time (1)    may set its options. Without: what the queue was declared with;
+                           where that is nothing, this process keeps to both by itself, over all hosts together
   --concurrency N          pages at a time in this process (4)
   --lease-seconds N        until the pages of a crawler that died are fetched by another (60)
   --older-than-seconds N   fetches those again, too, that were last crawled longer ago than this
@@ -23,7 +25,7 @@ with the same queue, it goes on. It does not read robots.txt: crawl what is your
 Exit codes: 0 everything is stored, 1 the service failed or refused, 2 wrong usage, 3 some pages could not be had.
 `
 const DECLARE =
-  'Declare the queue in spec.queues of the StorageInstance, with its politeness, or let this account have the access Admin.'
+  'For crawlers that share it: declare the queue in spec.queues of the StorageInstance, with its politeness, or let this account have the access Admin.'
 const RETRIES = 5
 const WAIT_SECONDS = 2
 const PROGRESS_MS = 2_000
@@ -33,13 +35,26 @@ const ITEM_ID_BYTES = 512
 /** `receipt` settles this delivery of the url, and no other. */
 type Item = { payload: { url: string }; attempt: number; receipt: string }
 type Sizes = { waiting: number; delayed: number; leased: number; failed: number }
+type Politeness = { delaySeconds: number; maxActive: number | null }
+type Queue = { retryLimit: number | null; politeness: Politeness; sizes: Sizes }
 type Options = ReturnType<typeof readOptions>
+
+/** What a queue is before anything was pushed to it; the first push makes it so. */
+const NEW_QUEUE: Queue = {
+  retryLimit: null,
+  politeness: { delaySeconds: 0, maxActive: null },
+  sizes: { waiting: 0, delayed: 0, leased: 0, failed: 0 },
+}
 
 class Crawler {
   readonly #storage: Storage
   readonly #options: Options
   readonly #end = new AbortController()
   readonly #pages = { fetched: 0, missing: 0, redirect: 0, skipped: 0, retried: 0 }
+  /** What the queue leaves to this crawler: the politeness, and when to give a page up. */
+  #pace: Pace | undefined
+  #retries = Infinity
+  #givenUp = 0
 
   constructor(storage: Storage, options: Options) {
     this.#storage = storage
@@ -57,7 +72,7 @@ class Crawler {
     for (const host of new Set(starts.map((url) => new URL(url).host))) await this.#pushStored({ host, crawledBefore })
   }
 
-  /** Without the right to set its options, the queue is taken with the politeness that it was declared with. */
+  /** Without the right to set its options, the queue is taken as it is. */
   async #makeQueue(): Promise<void> {
     const { queue, delaySeconds, maxActive } = this.#options
     const options = { retryLimit: RETRIES, politeness: { delaySeconds, maxActive } }
@@ -65,17 +80,29 @@ class Crawler {
       await this.#storage.call('PUT', `/api/queues/${queue}`, options)
     } catch (error) {
       if (statusOf(error) !== 403) throw error
-      await this.#storage.call('GET', `/api/queues/${queue}`).catch((missing) => {
-        throw statusOf(missing) === 404 ? new StorageError(`${(error as Error).message} ${DECLARE}`) : missing
-      })
-      console.log(`The queue ${queue} is used as it was declared.`)
+      this.#makeUpFor(await this.#state())
     }
+  }
+
+  /** Does by itself what the queue does not do: one crawler can be polite alone, several need the queue for it. */
+  #makeUpFor({ retryLimit, politeness }: Queue): void {
+    const { queue, delaySeconds, maxActive } = this.#options
+    if (retryLimit === null) this.#retries = RETRIES
+    if (politeness.delaySeconds > 0 || politeness.maxActive !== null) {
+      console.log(`The queue ${queue} is used as it was declared.`)
+      return
+    }
+    this.#pace = new Pace(delaySeconds)
+    const own = `one page in ${delaySeconds} s, ${maxActive} at a time, over all hosts together`
+    console.log(`The queue ${queue} keeps no politeness; this crawler does, for itself: ${own}. ${DECLARE}`)
   }
 
   /** Works until nothing is left. Answers how many pages could not be had. */
   async run(): Promise<number> {
     const progress = setInterval(() => this.#report().catch(() => undefined), PROGRESS_MS)
-    await Promise.all(Array.from({ length: this.#options.concurrency }, () => this.#work()))
+    const { concurrency, maxActive } = this.#options
+    const length = this.#pace ? Math.min(concurrency, maxActive) : concurrency
+    await Promise.all(Array.from({ length }, () => this.#work()))
     clearInterval(progress)
     return (await this.#report()).failed
   }
@@ -84,6 +111,7 @@ class Crawler {
     const { leaseSeconds } = this.#options
     const pop = { count: 1, leaseSeconds, waitSeconds: WAIT_SECONDS, polite: { perHost: 1 } }
     while (!this.#end.signal.aborted) {
+      await this.#pace?.turn(this.#end.signal).catch(this.#unlessEnded)
       const items = await this.#queue<Item>('pop', pop, this.#end.signal).catch(this.#unlessEnded)
       if (items[0]) await this.#visit(items[0])
       else if (isEmpty(await this.#sizes())) this.#end.abort()
@@ -106,12 +134,22 @@ class Crawler {
       this.#pages[page.status] += 1
     } catch (error) {
       if (!(error instanceof PageError)) throw error
-      const delaySeconds = error.delaySeconds ?? 2 ** attempt
-      await this.#queue('nack', { items: [{ receipt, delaySeconds, reason: error.message }] })
-      this.#pages.retried += 1
+      if (attempt > this.#retries) await this.#giveUp(url, receipt, error)
+      else await this.#retry(receipt, error, 2 ** attempt)
     } finally {
       clearInterval(extending)
     }
+  }
+
+  async #retry(receipt: string, { delaySeconds, message }: PageError, pauseSeconds: number): Promise<void> {
+    await this.#queue('nack', { items: [{ receipt, delaySeconds: delaySeconds ?? pauseSeconds, reason: message }] })
+    this.#pages.retried += 1
+  }
+
+  async #giveUp(url: string, receipt: string, { message }: PageError): Promise<void> {
+    await this.#queue('ack', { items: [{ receipt }] })
+    this.#givenUp += 1
+    console.log(`given up: ${url}: ${message}`)
   }
 
   /** The page and its links in one request: either both are kept, or the page is fetched again. */
@@ -143,7 +181,15 @@ class Crawler {
   }
 
   async #sizes(): Promise<Sizes> {
-    return (await this.#storage.call<{ sizes: Sizes }>('GET', `/api/queues/${this.#options.queue}`)).sizes
+    const { sizes } = await this.#state()
+    return { ...sizes, failed: sizes.failed + this.#givenUp }
+  }
+
+  async #state(): Promise<Queue> {
+    return this.#storage.call<Queue>('GET', `/api/queues/${this.#options.queue}`).catch((error) => {
+      if (statusOf(error) === 404) return NEW_QUEUE
+      throw error
+    })
   }
 
   async #report(): Promise<Sizes> {

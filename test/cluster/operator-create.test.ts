@@ -3,9 +3,11 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { HTTP_PORT } from '../../app/contract.ts'
 import { NOTES } from '../../operator/desired/annotations.ts'
 import { eventually } from '../support/eventually.ts'
+import { bundleOf } from './kit/bundle.ts'
 import { Client } from './kit/client.ts'
 import { useNamespace } from './kit/namespace.ts'
 import { ensureOperator, Instance, operatorLog } from './kit/operator.ts'
+import { Site } from './kit/site.ts'
 import { ROOT } from './place.ts'
 
 const SAMPLE = join(ROOT, 'docs/samples/storageinstance-minimal.yaml')
@@ -49,6 +51,16 @@ describe('kubectl apply of the minimal sample', () => {
       database: { kind: 'Managed', claimName: 'crawl-data-1' },
     })
     expect(await home.kubectl('get', 'si')).toMatch(/crawl +True +\d{4} +2\/2/)
+  })
+
+  test('lets the sample crawl a site as it is: no queue declared, no right to set its options', async () => {
+    const site = await Site.start(home, 12)
+    const crawler = await bundleOf('../../../docs/samples/crawler.ts')
+    const said = await own.run(crawler, site.start, '--service', crawl.url, '--delay-seconds', '0.2')
+    expect(said).toContain('The queue crawl keeps no politeness; this crawler does, for itself')
+    expect(await site.visits(own)).toEqual(Object.fromEntries(site.reachable.map((path) => [path, 1])))
+    const lookup = { json: { urls: site.reachable.map((path) => site.at(path)) } }
+    expect((await own.fetch(`${crawl.url}/api/documents/lookup`, lookup)).json).toMatchObject({ missing: [] })
   })
 
   test('answers its own namespace with a projected token, and others only when they are allowed', async () => {

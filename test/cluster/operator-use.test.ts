@@ -88,25 +88,20 @@ describe('an operator with Roles in one namespace, and no other right', () => {
 
 describe('the instance in use', () => {
   test('the sample crawls a site from a pod with the token of its account: each page once, and once only', async () => {
-    const linked = Array.from({ length: 25 }, (_, page): [string, string[]] => {
-      const next = [2 * page + 1, 2 * page + 2].map((number) => (number < 25 ? `/${number}` : '/gone'))
-      return [`/${page}`, [...next, '/0', 'http://elsewhere.invalid/']]
-    })
-    const site = await Site.start(home, Object.fromEntries([...linked, ['/unlinked', []]]))
+    const site = await Site.start(home, 25)
     const crawler = await bundleOf('../../../docs/samples/crawler.ts')
-    const said = await caller.run(crawler, `${site.url}/0`, '--service', crawl.url, '--concurrency', '4')
+    const said = await caller.run(crawler, site.start, '--service', crawl.url, '--concurrency', '4')
     expect(said).toContain('The queue crawl is used as it was declared.')
-    const reachable = [...linked.map(([path]) => path), '/gone'].sort()
     const visits = await site.visits(caller)
-    expect(visits).toEqual(Object.fromEntries(reachable.map((path) => [path, 1])))
+    expect(visits).toEqual(Object.fromEntries(site.reachable.map((path) => [path, 1])))
     const { text } = await caller.fetch(`${crawl.url}/api/documents/export`)
     const documents = text
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { url: string; status: string })
-    expect(documents.map(({ url }) => url).sort()).toEqual(reachable.map((path) => `${site.url}${path}`))
-    expect(documents.filter(({ status }) => status !== 'fetched')).toMatchObject([{ url: `${site.url}/gone` }])
-    await caller.run(crawler, `${site.url}/0`, '--service', crawl.url)
+    expect(documents.map(({ url }) => url).sort()).toEqual(site.reachable.map((path) => site.at(path)))
+    expect(documents.filter(({ status }) => status !== 'fetched')).toMatchObject([{ url: site.at('/gone') }])
+    await caller.run(crawler, site.start, '--service', crawl.url)
     expect(await site.visits(caller)).toEqual(visits)
   })
 

@@ -8,6 +8,7 @@ import { temporaryFolder } from '../support/temporary.ts'
 import { CrawlerProcess } from './crawler-process.ts'
 
 const OK = '<title>Here</title>'
+const DELAY_MS = 400
 
 /** What each path of the site says, by visit. */
 const PAGES: Record<string, (visit: number) => Answer> = {
@@ -76,24 +77,58 @@ describe('what a site may answer', () => {
     expect(broken.visits.length).toBe(6)
   }, 60_000)
 
-  test('a token that may not set options crawls with a queue that was declared, and else is told what to do', async () => {
-    const file = join(await temporaryFolder(), 'tokens')
-    await writeFile(file, 'Write write-token-0123456789\nAdmin admin-token-0123456789\n')
-    const guarded = await startService({
-      databaseUrl: (await createTestDatabase()).url,
-      environment: { AUTH: 'token', AUTH_TOKENS_FILE: file },
-    })
-    const crawlAs = (token: string) =>
-      new CrawlerProcess([site.url('/base'), '--service', guarded.url, '--queue', 'ours'], { TOKEN: token })
-    const refused = crawlAs('write-token-0123456789')
-    expect(await refused.exitCode(), refused.output).toBe(1)
-    expect(refused.output).toContain('Declare the queue in spec.queues')
-    const headers = { authorization: 'Bearer admin-token-0123456789', 'content-type': 'application/json' }
-    await fetch(`${guarded.url}/api/queues/ours`, { method: 'PUT', headers, body: '{"retryLimit": 5}' })
-    const allowed = crawlAs('write-token-0123456789')
-    expect(await allowed.exitCode(), allowed.output).toBe(0)
-    expect(allowed.output).toContain('used as it was declared')
-  }, 60_000)
+  describe('a token that may not set options', () => {
+    const [WRITE, ADMIN] = ['write-token-0123456789', 'admin-token-0123456789']
+    let guarded: ServiceProcess
+
+    beforeAll(async () => {
+      const file = join(await temporaryFolder(), 'tokens')
+      await writeFile(file, `Write ${WRITE}\nAdmin ${ADMIN}\n`)
+      const { url: databaseUrl } = await createTestDatabase()
+      guarded = await startService({ databaseUrl, environment: { AUTH: 'token', AUTH_TOKENS_FILE: file } })
+    }, 60_000)
+
+    function crawlAs(queue: string, start: string, ...more: string[]): CrawlerProcess {
+      return new CrawlerProcess([start, '--service', guarded.url, '--queue', queue, ...more], { TOKEN: WRITE })
+    }
+
+    async function declare(queue: string, options: object): Promise<void> {
+      const headers = { authorization: `Bearer ${ADMIN}`, 'content-type': 'application/json' }
+      const request = { method: 'PUT', headers, body: JSON.stringify(options) }
+      expect((await fetch(`${guarded.url}/api/queues/${queue}`, request)).ok).toBe(true)
+    }
+
+    test('crawls with the politeness that the queue was declared with', async () => {
+      await declare('declared', { retryLimit: 5, politeness: { delaySeconds: 0.1, maxActive: 1 } })
+      const crawler = crawlAs('declared', site.url('/base'))
+      expect(await crawler.exitCode(), crawler.output).toBe(0)
+      expect(crawler.output).toContain('used as it was declared')
+    }, 60_000)
+
+    test('keeps to its pauses by itself where no queue was declared, and does so again with the queue that it made', async () => {
+      const pace = ['--delay-seconds', String(DELAY_MS / 1_000), '--concurrency', '4']
+      const slow = await startSite((path) => ({ body: path === '/' ? anchors(['/1', '/2']) : OK, delayMs: 50 }))
+      for (const visits of [3, 6]) {
+        const again = visits === 3 ? [] : ['--older-than-seconds', '0']
+        const crawler = crawlAs('undeclared', slow.url('/'), ...pace, ...again)
+        expect(await crawler.exitCode(), crawler.output).toBe(0)
+        expect(crawler.output).toContain('declare the queue in spec.queues')
+        expect(slow.visits.length).toBe(visits)
+      }
+      const endOf = (visit: number) => slow.visits[visit]?.endedAtMs ?? 0
+      expect(slow.visits.filter(({ startedAtMs }, visit) => startedAtMs < endOf(visit - 1))).toEqual([])
+      // Two pauses lie between the first and the third page, whatever a request was late by.
+      expect((slow.visits[2]?.startedAtMs ?? 0) - (slow.visits[0]?.startedAtMs ?? 0)).toBeGreaterThan(DELAY_MS)
+    }, 60_000)
+
+    test('gives a page up by itself where the queue would try it for ever', async () => {
+      const broken = await startSite(() => ({ status: 500, headers: { 'retry-after': '0.1' } }))
+      const crawler = crawlAs('endless', broken.url('/'), '--delay-seconds', '0')
+      expect(await crawler.exitCode(), crawler.output).toBe(3)
+      expect(broken.visits.length).toBe(6)
+      expect(crawler.output).toContain(`given up: ${broken.url('/')}`)
+    }, 60_000)
+  })
 
   test.each([
     [['not a url'], 2],

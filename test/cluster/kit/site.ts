@@ -6,6 +6,7 @@ import { CONTAINER_SECURITY, deployment, emptyDir, type KubeObject, service } fr
 const NAME = 'site'
 const PORT = 8080
 const VISITS = '/visits'
+const GONE = '/gone'
 /** Answers the pages in PAGES (path -> links), 404 to anything else, and how often each path was asked for. */
 const SERVE = `
 const pages = JSON.parse(process.env.PAGES)
@@ -19,24 +20,42 @@ require('node:http').createServer(({ url }, response) => {
 process.once('SIGTERM', () => process.exit(0))
 `
 
-/** A web site in a pod. */
+/** A web site in a pod: a tree of pages below `start`, whose leaves lead to a page that is gone, and one that nothing leads to. */
 export class Site {
-  readonly url: string
+  readonly start: string
+  /** The paths that a crawl finds, sorted. */
+  readonly reachable: readonly string[]
+  readonly #url: string
 
-  private constructor(namespace: Namespace) {
-    this.url = `http://${NAME}.${namespace.name}.svc:${PORT}`
+  private constructor(namespace: Namespace, paths: string[]) {
+    this.#url = `http://${NAME}.${namespace.name}.svc:${PORT}`
+    this.start = `${this.#url}/0`
+    this.reachable = [...paths, GONE].sort()
   }
 
-  /** Starts one of these pages: each path and what it links to. */
-  static async start(namespace: Namespace, pages: Record<string, string[]>): Promise<Site> {
-    await namespace.apply(service(NAME, { http: PORT }), siteDeployment(pages))
+  /** Starts one of so many pages. */
+  static async start(namespace: Namespace, pages: number): Promise<Site> {
+    const tree = Array.from({ length: pages }, (_, page): [string, string[]] => {
+      const next = [2 * page + 1, 2 * page + 2].map((number) => (number < pages ? `/${number}` : GONE))
+      return [`/${page}`, [...next, '/0', 'http://elsewhere.invalid/']]
+    })
+    const site = siteDeployment(Object.fromEntries([...tree, ['/unlinked', []]]))
+    await namespace.apply(service(NAME, { http: PORT }), site)
     await namespace.rollout(`deployment/${NAME}`)
-    return new Site(namespace)
+    return new Site(
+      namespace,
+      tree.map(([path]) => path),
+    )
+  }
+
+  /** The url of a path. */
+  at(path: string): string {
+    return `${this.#url}${path}`
   }
 
   /** How often each path was asked for, as a client of the cluster is told. */
   async visits(client: Client): Promise<Record<string, number>> {
-    return (await client.fetch(`${this.url}${VISITS}`, { token: false })).json as Record<string, number>
+    return (await client.fetch(this.at(VISITS), { token: false })).json as Record<string, number>
   }
 }
 
