@@ -42,6 +42,7 @@ export type Component =
   | 'database'
   | 'migrate'
   | 'probe'
+  | 'settings'
   | 'backup'
   | 'wal-receiver'
   | 'verify'

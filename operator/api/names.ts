@@ -8,7 +8,7 @@ export const RUN_NAME_LENGTH = 52
 export type Purpose = 'api' | 'metrics' | 'db' | 'db-tls' | 'db-ca' | 'wal' | 'backup' | `data-${number}`
 
 /** Kinds of runs; at most one of `migrate`, `backup`, `verify`, `restore` and `maintain` at a time on one database. */
-export type RunKind = 'migrate' | 'probe' | 'backup' | 'verify' | 'restore' | 'maintain'
+export type RunKind = 'migrate' | 'probe' | 'settings' | 'backup' | 'verify' | 'restore' | 'maintain'
 
 /** `<instance>-<purpose>`. */
 export function childName(instance: string, purpose: Purpose): string {

@@ -27,6 +27,8 @@ export const REASONS = {
   DatabaseUnsuitable: 'The database lacks something that is needed: a version, a right, an extension.',
   ConnectionsExceeded: 'Replicas x poolSize does not fit max_connections.',
   ParameterRefused: 'A PostgreSQL parameter that the operator owns, or one that PostgreSQL refuses.',
+  SettingsTrialRunning: 'PostgreSQL is started with new settings on an empty folder before the managed one is.',
+  SettingsTrialFailed: 'Whether PostgreSQL starts with new settings could not be found out.',
   SecretMissing: 'A secret, or a key in it, does not exist.',
   SecretInvalid: 'A secret holds something that cannot be used.',
   CredentialsRejected: 'The database refuses the user or the password.',

@@ -1,3 +1,4 @@
+import type { Resources } from '../api/fields.ts'
 import type { RunStatus } from '../api/instance/status.ts'
 import { LABELS, labelsOf } from '../api/labels.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
@@ -7,10 +8,13 @@ import { authorityMount } from './database-access.ts'
 import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from './pod-security.ts'
 
 export type TaskOptions = {
-  component: 'migrate' | 'probe'
+  component: 'migrate' | 'probe' | 'settings'
   run: RunStatus
   image: string
   env: object[]
+  /** Where the image is not that of the service, whose entry point is Node. */
+  command?: string[]
+  resources?: Resources
 }
 
 const GRACE_SECONDS = 30
@@ -52,15 +56,17 @@ function pod(instance: StorageInstance, options: TaskOptions): object {
   }
 }
 
-function container(instance: StorageInstance, { component, image, env }: TaskOptions): object {
+function container(instance: StorageInstance, options: TaskOptions): object {
+  const { component, image, env, command, resources = DEFAULT_RESOURCES.task } = options
+  const program = `/srv/operator/tasks/${component}.js`
   return {
     name: component,
     image,
     imagePullPolicy: instance.spec.image.pullPolicy,
     // The SQL parser is WebAssembly, and optimising it takes more memory than all the rest.
-    args: ['--liftoff-only', `/srv/operator/tasks/${component}.js`],
+    ...(command ? { command: [...command, program] } : { args: ['--liftoff-only', program] }),
     env,
-    resources: DEFAULT_RESOURCES.task,
+    resources,
     securityContext: CONTAINER_SECURITY,
     terminationMessagePolicy: 'FallbackToLogsOnError',
     volumeMounts: [...authorityMount(instance).volumeMounts, { name: 'tmp', mountPath: '/tmp' }],

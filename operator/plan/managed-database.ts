@@ -15,6 +15,7 @@ import { certificateNotes, renewalDueMs, renewalLookMs, renewalNotes, servedCert
 import { type Keeping, keep, obstacleOf } from './keep.ts'
 import { obstacleStep } from './obstacles.ts'
 import { troubleOf, troubleStep } from './pod-trouble.ts'
+import { trySettings } from './settings-trial.ts'
 import { type Step, unfinished } from './step.ts'
 import { textOf } from './task-report.ts'
 
@@ -35,12 +36,22 @@ export function checkManagedDatabase(observed: Observed, database: ManagedDataba
     const message = `spec.database.managed.parameters: ${refused.join('; ')}. Remove it.`
     return unfinished('blocked', 'DatabaseReachable', { reason: 'ParameterRefused', message })
   }
+  const trial = trySettings(observed, database)
   const kept = [
     ...secrets(observed).map((secret) => issue(observed, secret)),
-    ...children(observed, database).map((manifest) => keep(observed, manifest)),
+    ...children(observed, database, trial.state === 'done').map((manifest) => keep(observed, manifest)),
   ]
-  const actions = kept.flatMap((keeping) => keeping.actions)
-  return obstacleStep(kept, actions) ?? judge(observed, actions)
+  const actions = [...kept.flatMap((keeping) => keeping.actions), ...(trial.actions ?? [])]
+  return obstacleStep(kept, actions) ?? onTrial(judge(observed, actions), trial)
+}
+
+/** What the server is, and beside it what became of the settings that it is to have. */
+function onTrial(server: Step, trial: Step): Step {
+  const facts = { ...server.facts, ...trial.facts }
+  if (trial.state === 'done' || trial.why === undefined) return { ...server, facts }
+  const status = server.state === 'done' ? 'True' : 'False'
+  const findings = [{ type: 'DatabaseReachable', status, ...trial.why } as const]
+  return { ...server, ...trial, actions: server.actions, facts, findings }
 }
 
 type RandomSecret = { content: 'credentials' | 'certificate'; object: Manifest }
@@ -75,10 +86,13 @@ function secretShell(
   return { ...kind, metadata: { ...metadata, ownerReferences: [ownerReference(instance)] } }
 }
 
-function children(observed: Observed, database: ManagedDatabase): Manifest[] {
+function children(observed: Observed, database: ManagedDatabase, hasGoodSettings: boolean): Manifest[] {
   const { instance, release, ownerSecret } = observed
   const claimName = claimNameOf(instance)
-  const always = [claim(observed, database, claimName), databaseConfig(instance, database), databaseService(instance)]
+  const lasting = [claim(observed, database, claimName), databaseService(instance)]
+  // A server that is started again for another reason would read them, so they stay as they are with the pod.
+  if (!hasGoodSettings) return lasting
+  const always = [...lasting, databaseConfig(instance, database)]
   // The pod is made of the credentials' version, so that it is made once and not twice.
   if (ownerSecret.state !== 'usable') return always
   const made = { secretVersion: ownerSecret.version, certificate: servedCertificate(observed) }
@@ -108,13 +122,22 @@ function judge(observed: Observed, actions: Action[]): Step {
   const facts = {
     database: { kind: 'Managed' as const, claimName: claimNameOf(instance), ...(volumeSize && { volumeSize }) },
   }
-  const isCurrent = set !== undefined && set.status?.observedGeneration === set.metadata.generation
-  const isReady = isCurrent && set.status?.readyReplicas === 1
-  if (isReady && actions.every(({ do: what }) => what !== 'issue')) {
+  if (isReady(set) && !actions.some(isRestart)) {
     const findings = [{ type: 'DatabaseReachable', status: 'True', ...answers(observed) } as const]
     return { state: 'done', actions, facts, requeueAfterMs: renewalLookMs(observed), findings }
   }
   return { ...notReady(observed), actions, facts }
+}
+
+/** Seen by its controller, made as it is wanted, and answering: a pod that is about to be replaced answers, too. */
+function isReady(set: StatefulSet | undefined): boolean {
+  const { observedGeneration, readyReplicas, updatedReplicas } = set?.status ?? {}
+  return observedGeneration === set?.metadata.generation && readyReplicas === 1 && updatedReplicas === 1
+}
+
+/** What the server is started anew for: nothing that needs it may begin in the same breath. */
+function isRestart(action: Action): boolean {
+  return action.do === 'issue' || (action.do === 'apply' && action.object.kind === 'StatefulSet')
 }
 
 /** Why the server does not answer: what its pod says, else that it is starting. */

@@ -9,7 +9,7 @@ import { parseReport, type TaskReport } from './task-report.ts'
 
 /** A run that is to have happened: once for each key. */
 export type RunNeed = {
-  kind: 'migrate' | 'probe'
+  kind: 'migrate' | 'probe' | 'settings'
   key: string
   /** How long it may take; then it is stopped and counts as failed. */
   limitMs: number

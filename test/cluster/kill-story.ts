@@ -4,11 +4,14 @@ import type { Namespace } from './kit/namespace.ts'
 import { Instance } from './kit/operator.ts'
 
 /** What happens to the instances between two kills. `recreate` is a deletion, and with the next change a creation. */
-const KINDS = ['run', 'scale', 'config', 'image', 'secret', 'recreate'] as const
+const KINDS = ['run', 'scale', 'config', 'settings', 'image', 'secret', 'recreate'] as const
 type Kind = (typeof KINDS)[number]
 
-/** One instance from its creation to its deletion: no more runs of migrations may be made than there were reasons for. */
-export type Life = { name: string; uid: string; reasons: number }
+/**
+ * One instance from its creation to its deletion: no more runs of migrations may be made than there were reasons for, and no
+ * more trials than other `settings` of PostgreSQL.
+ */
+export type Life = { name: string; uid: string; reasons: number; settings: number }
 
 const READY_SECONDS = 240
 
@@ -19,12 +22,12 @@ export class KillStory {
   readonly #nextTag: string
   readonly lives: Life[] = []
   /** How often each kind of change was made. */
-  readonly counts: Record<Kind, number> = { run: 0, scale: 0, config: 0, image: 0, secret: 0, recreate: 0 }
+  readonly counts: Record<Kind, number> = { run: 0, scale: 0, config: 0, settings: 0, image: 0, secret: 0, recreate: 0 }
   readonly crawl: Instance
   readonly outer: Instance
   #deck: Kind[] = []
   #isDeleted = false
-  #spec = { replicas: 2, isWarn: false, isNext: false }
+  #spec = { replicas: 2, isWarn: false, isNext: false, sortMemory: '8MB' }
   #secretBefore = ''
 
   constructor(space: Namespace, random: () => number, nextTag: string) {
@@ -72,6 +75,12 @@ export class KillStory {
       this.#spec.isWarn = !this.#spec.isWarn
       await this.#apply()
     },
+    settings: async () => {
+      this.#spec.sortMemory = this.#spec.sortMemory === '8MB' ? '9MB' : '8MB'
+      const life = this.lives.at(-1)
+      if (life !== undefined) life.settings += 1
+      await this.#apply()
+    },
     image: async () => {
       this.#spec.isNext = !this.#spec.isNext
       await this.#apply(1)
@@ -91,12 +100,13 @@ export class KillStory {
 
   /** `reasons`: how many runs of migrations this asks for. */
   async #apply(reasons = 0): Promise<void> {
-    const { replicas, isWarn, isNext } = this.#spec
+    const { replicas, isWarn, isNext, sortMemory } = this.#spec
     const life = this.lives.at(-1)
     if (life !== undefined) life.reasons += reasons
     const annotations = { 'storage.sonoma.dev/run': `migrate-${this.counts.run}` }
     const api = { replicas, logLevel: isWarn ? 'warn' : 'info' }
-    await this.crawl.apply({ api, ...(isNext && { image: { tag: this.#nextTag } }) }, annotations)
+    const database = { managed: { parameters: { work_mem: sortMemory } } }
+    await this.crawl.apply({ api, database, ...(isNext && { image: { tag: this.#nextTag } }) }, annotations)
   }
 
   /** Another content that leads to the same database. */
@@ -121,7 +131,7 @@ export class KillStory {
 
 async function lifeOf(instance: Instance): Promise<Life> {
   const { metadata } = await instance.get()
-  return { name: instance.name, uid: metadata.uid ?? '', reasons: 1 }
+  return { name: instance.name, uid: metadata.uid ?? '', reasons: 1, settings: 0 }
 }
 
 function shuffled<T>(items: readonly T[], random: () => number): T[] {

@@ -42,6 +42,12 @@ function expectNothingTwice(): void {
   }
 }
 
+/** What a metric counts, over those of its labels that hold `label`. */
+async function counted(name: string, label = ''): Promise<number> {
+  const values = Object.entries(await operator.process.metric(name)).filter(([labels]) => labels.includes(label))
+  return values.reduce((sum, [, value]) => sum + value, 0)
+}
+
 describe('the API server answers 429 or 500 to a third of the calls, to some of them after it has carried them out', () => {
   test('an instance is made and changed all the same, and nothing twice', async () => {
     let faults = 0
@@ -64,6 +70,11 @@ describe('the API server answers 429 or 500 to a third of the calls, to some of 
     expectNothingTwice()
     expect(operator.gate.made('secrets')).toHaveLength(2)
     expect(operator.gate.made('jobs')).toHaveLength(1)
+    for (const code of ['429', '500']) {
+      const told = await counted('rest_client_requests_total', `code="${code}"`)
+      expect(told, code).toBeGreaterThan(0)
+      expect(told, code).toBeLessThanOrEqual(faults)
+    }
   })
 
   test('what it fails at again and again is said in the status, and done when it works again', async () => {
@@ -74,6 +85,8 @@ describe('the API server answers 429 or 500 to a third of the calls, to some of 
     expect(condition.message).toContain('could not take the Deployment crawl-api')
     expect(condition.message).toContain('injected by the test')
     expect(await crawl.condition('Stalled')).toMatchObject({ status: 'False' })
+    expect(await counted('workqueue_retries_total')).toBeGreaterThan(0)
+    expect(await counted('controller_runtime_reconcile_errors_total')).toBeGreaterThan(0)
     operator.gate.faultOf = () => undefined
     await crawl.ready()
   })
@@ -83,6 +96,7 @@ describe(`each watch is cut once a second for ${CUT_SECONDS} s`, () => {
   test('what is changed and deleted meanwhile is seen at once, with few new lists and without a hot loop', async () => {
     const { calls } = operator.gate
     const [from, restarts] = [calls.length, operator.restarts]
+    const endsBefore = await counted('reflector_watch_ends_total')
     let cuts = 0
     const cutting = setInterval(() => {
       cuts += 1
@@ -102,6 +116,7 @@ describe(`each watch is cut once a second for ${CUT_SECONDS} s`, () => {
     expect(lists).toBeLessThanOrEqual(kinds + (cuts * kinds) / 20)
     expect(rest).toBeLessThanOrEqual(CUT_SECONDS + changes * 40)
     expect(operator.restarts).toBe(restarts)
+    expect((await counted('reflector_watch_ends_total')) - endsBefore).toBeGreaterThanOrEqual(cuts)
     await crawl.ready()
   })
 })

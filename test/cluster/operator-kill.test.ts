@@ -62,6 +62,7 @@ const namesOf = (record: ObjectRecord, owner: string) => record.of(owner).map(({
 
 describe(`kill -9 of the operator at ${KILLS} random points (seed ${SEED})`, () => {
   let runs: ObjectRecord
+  let trials: ObjectRecord
   let credentials: ObjectRecord
   let nextTag: string
 
@@ -69,10 +70,11 @@ describe(`kill -9 of the operator at ${KILLS} random points (seed ${SEED})`, () 
     await Promise.all([ensureOperator(SHORT_LEASE), startPostgres(space)])
     nextTag = await provideNextImage('killed', [MIGRATION])
     runs = await ObjectRecord.start(space, JOBS, 'app.kubernetes.io/component=migrate')
+    trials = await ObjectRecord.start(space, JOBS, 'app.kubernetes.io/component=settings')
     credentials = await ObjectRecord.start(space, SECRETS, 'app.kubernetes.io/component=database')
   })
 
-  afterAll(() => Promise.all([runs.stop(), credentials.stop()]))
+  afterAll(() => Promise.all([runs, trials, credentials].map((record) => record.stop())))
 
   test(
     'always converges, and does nothing twice',
@@ -89,12 +91,17 @@ describe(`kill -9 of the operator at ${KILLS} random points (seed ${SEED})`, () 
       }
       await story.settle()
       console.log(`seed ${SEED}: ${KILLS} kills, changes ${JSON.stringify(story.counts)}`)
-      const [made, issued] = [runs, credentials].map((record) => story.lives.map(({ uid }) => namesOf(record, uid)))
-      console.log(story.lives.map(({ name, reasons }, i) => `${name} ${made?.[i]?.length}/${reasons}`).join(', '))
-      expect(made?.map((names) => new Set(names).size)).toEqual(made?.map((names) => names.length))
-      expect(story.lives.filter(({ reasons }, i) => (made?.[i]?.length ?? 0) > reasons)).toEqual([])
+      const namesIn = (record: ObjectRecord) => story.lives.map(({ uid }) => namesOf(record, uid))
+      const [made, tried, issued] = [namesIn(runs), namesIn(trials), namesIn(credentials)]
+      console.log(story.lives.map(({ name, reasons }, i) => `${name} ${made[i]?.length}/${reasons}`).join(', '))
+      for (const names of [...made, ...tried]) expect(new Set(names).size).toBe(names.length)
+      expect(story.lives.filter(({ reasons }, i) => (made[i]?.length ?? 0) > reasons)).toEqual([])
+      console.log(
+        story.lives.map(({ name, settings }, i) => `${name} tried ${tried[i]?.length}/${settings}`).join(', '),
+      )
+      expect(story.lives.filter(({ settings }, i) => (tried[i]?.length ?? 0) > settings)).toEqual([])
       // One of the credentials and one of the certificate, unless it was deleted before.
-      expect(issued?.filter((names) => new Set(names).size < names.length || names.length > 2)).toEqual([])
+      expect(issued.filter((names) => new Set(names).size < names.length || names.length > 2)).toEqual([])
       for (const instance of [story.crawl, story.outer])
         expect(await instance.condition('Stalled')).toMatchObject({ status: 'False' })
     },

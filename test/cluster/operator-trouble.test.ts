@@ -38,11 +38,38 @@ describe('each trouble ends in a condition that says what to do', () => {
     await crawl.ready()
   })
 
-  test('a parameter that PostgreSQL refuses, in its own words; and one that is ours, by its name', async () => {
+  test('a parameter that PostgreSQL refuses, in its own words, goes no further than a Job: the database serves on', async () => {
     const crawl = Instance.at(space, 'crawl')
-    await crawl.apply(smallWith({ parameters: { work_mem: 'much' } }))
-    const refused = await crawl.until('DatabaseReachable', { status: 'False', reason: 'ParameterRefused' })
+    const pod = () => space.kubectl('get', 'pod', 'crawl-db-0', '-o', 'jsonpath={.metadata.uid}')
+    const before = await pod()
+    const wrong = [
+      [{ work_mem: 'much' }, /invalid value for parameter "work_mem": "much"/],
+      // It can be read; only a start shows that there is no such memory.
+      [{ shared_buffers: '4TB' }, /could not map anonymous shared memory/],
+    ] as const
+    for (const [parameters, words] of wrong) {
+      await crawl.apply(smallWith({ parameters }))
+      const condition = await crawl.until('Stalled', { status: 'True', reason: 'ParameterRefused' })
+      expect(condition.message).toMatch(words)
+      expect(condition.message).toContain('The database goes on with the settings that it has.')
+      expect(await crawl.condition('DatabaseReachable')).toMatchObject({ status: 'True', reason: 'ParameterRefused' })
+      expect(await crawl.condition('ApiAvailable')).toMatchObject({ status: 'True', reason: 'ApiAvailable' })
+    }
+    expect(await pod()).toBe(before)
+    await crawl.apply(smallWith({ parameters: { work_mem: '8MB' } }))
+    await crawl.ready()
+    expect(await pod()).not.toBe(before)
+    expect(await space.exec('crawl-db-0', ['psql', '-XAtU', 'postgres', '-c', 'SHOW work_mem'])).toBe('8MB')
+  })
+
+  test('a parameter that PostgreSQL refuses at the first start; and one that is ours, by its name', async () => {
+    const early = await Instance.create(space, smallWith({ parameters: { work_mem: 'much' } }), 'early')
+    const refused = await early.until('DatabaseReachable', { status: 'False', reason: 'ParameterRefused' })
     expect(refused.message).toContain('work_mem')
+    await early.apply(small)
+    await early.ready()
+    await space.kubectl('delete', early.target)
+    const crawl = Instance.at(space, 'crawl')
     const owned = crawl.apply(smallWith({ parameters: { Listen_Addresses: '' } }))
     await expect(owned).rejects.toThrow('parameters names a setting that the operator owns')
     await crawl.apply(small)

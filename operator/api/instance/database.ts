@@ -51,7 +51,7 @@ export const ManagedDatabase = Type.Object(
     parameters: stringMap({
       default: {},
       description:
-        'PostgreSQL settings by name, as text: {work_mem: "16MB"}. What the operator owns is refused by name.',
+        'PostgreSQL settings by name, as text: {work_mem: "16MB"}. What the operator owns is refused by name, and what PostgreSQL refuses does not reach a server that works.',
       ...rules(...PARAMETER_RULES),
     }),
   },

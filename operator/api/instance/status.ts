@@ -26,7 +26,7 @@ export type RunStatus = Static<typeof RunStatus>
 const run = Type.Optional(RunStatus)
 
 const Runs = Type.Object(
-  { migrate: run, probe: run, backup: run, verify: run, restore: run, maintain: run },
+  { migrate: run, probe: run, settings: run, backup: run, verify: run, restore: run, maintain: run },
   { description: 'The newest run of each kind.' },
 )
 

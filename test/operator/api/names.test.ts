@@ -10,7 +10,7 @@ import {
 } from '../../../operator/api/names.ts'
 
 const PURPOSES: Purpose[] = ['api', 'metrics', 'db', 'db-tls', 'db-ca', 'wal', 'backup', 'data-99']
-const KINDS: RunKind[] = ['migrate', 'probe', 'backup', 'verify', 'restore', 'maintain']
+const KINDS: RunKind[] = ['migrate', 'probe', 'settings', 'backup', 'verify', 'restore', 'maintain']
 const STARTED = new Date('2026-11-23T02:15:00.750Z')
 
 describe('names of children', () => {

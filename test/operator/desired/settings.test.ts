@@ -1,13 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import * as app from '../../../app/contract.ts'
+import type { ManagedDatabase } from '../../../operator/api/instance/database.ts'
 import { OWNED_PARAMETERS } from '../../../operator/api/owned-settings.ts'
 import { refusedParameters } from '../../../operator/desired/database-parameters.ts'
 import { postgresqlConf } from '../../../operator/desired/database-settings.ts'
 import { RESERVED_CONNECTIONS, tune } from '../../../operator/desired/database-tuning.ts'
 import { imageOf, versionOf } from '../../../operator/desired/image.ts'
 import { parseQuantity } from '../../../operator/desired/quantity.ts'
+import { settingsJob } from '../../../operator/desired/settings-job.ts'
 import * as contract from '../../../operator/service-contract.ts'
+import { instanceOf } from '../plan/world.ts'
 
 const GIB = 2 ** 30
 const megabytes = (text: string | undefined) => Number(/^(\d+)MB$/.exec(text ?? '')?.[1])
@@ -25,6 +28,34 @@ describe('quantities', () => {
 
   test('anything else is none', () => {
     for (const text of ['', 'much', '1GiB', '--1', undefined]) expect(parseQuantity(text)).toBeUndefined()
+  })
+})
+
+describe('the trial of settings', () => {
+  const run = { name: 'crawl-settings-1', startedAt: '2026-01-01T00:00:00Z', deadline: '2026-01-01T00:02:00Z' }
+  const containerOf = (managed: object) => {
+    const instance = instanceOf({ database: { managed } })
+    const database = instance.spec.database?.managed as ManagedDatabase
+    const all = { run: { ...run, key: 'k', phase: 'Pending' as const }, database, image: 'postgres' }
+    const { spec } = settingsJob(instance, all) as unknown as {
+      spec: { template: { spec: { containers: unknown[] } } }
+    }
+    return spec.template.spec.containers[0]
+  }
+
+  test('has the memory that the server will have, and asks for no more than a task', () => {
+    expect(containerOf({ resources: { limits: { memory: '3Gi' } } })).toMatchObject({
+      image: 'postgres',
+      command: ['node', '/srv/operator/tasks/settings.js'],
+      resources: { requests: { memory: '96Mi' }, limits: { memory: String(3 * GIB) } },
+    })
+  })
+
+  test('is told the settings as they are: Kubernetes makes one dollar of two', () => {
+    const parameters = { log_line_prefix: '$(HOME) $$ ' }
+    const [conf] = (containerOf({ parameters }) as { env: { value: string }[] }).env
+    expect(conf?.value.replaceAll('$$', '$')).toContain("log_line_prefix = '$(HOME) $$ '")
+    expect(conf?.value).toContain('$$(HOME) $$$$ ')
   })
 })
 

@@ -31,7 +31,7 @@ describe('an empty spec', () => {
     expect(world.made).toEqual([])
     expect(world.find('Deployment', 'crawl-api')).toBeUndefined()
     const set = world.find('StatefulSet', 'crawl-db')
-    Object.assign(set ?? {}, { status: { observedGeneration: 1, readyReplicas: 1 } })
+    Object.assign(set ?? {}, { status: { observedGeneration: 1, readyReplicas: 1, updatedReplicas: 1 } })
     world.settle(() => undefined)
     expect(world.made).toHaveLength(1)
     expect(world.find('Deployment', 'crawl-api')).toBeUndefined()
@@ -309,6 +309,105 @@ describe('gates', () => {
     expect(world.condition('DatabaseReachable')).toMatchObject({ status: 'False', reason: 'ParameterRefused' })
     expect(world.condition('DatabaseReachable')?.message).toContain('"SSL"')
     expect(world.find('StatefulSet', 'crawl-db')).toBeUndefined()
+  })
+})
+
+describe('settings of a managed PostgreSQL that works', () => {
+  const withMemory = (value: string) => ({ database: { managed: { parameters: { work_mem: value } } } })
+  const files = (world: World) => (world.find('ConfigMap', 'crawl-db') as { data?: Record<string, string> }).data
+  const trials = (world: World) => world.made.filter((name) => name.includes('-settings-'))
+  const refuse = (world: World) => {
+    for (const name of trials(world)) world.endJob(name, { code: 'bad_parameter', error: 'invalid value' })
+    world.flourish()
+  }
+
+  function started(spec = {}): World {
+    const world = new World(instanceOf(spec))
+    world.settle()
+    return world
+  }
+
+  test('are tried in a Job before it is restarted with them, and not at its first start', () => {
+    const world = started(withMemory('8MB'))
+    expect(trials(world)).toEqual([])
+    world.change(withMemory('9MB'))
+    world.settle(() => {
+      const isTried = trials(world).length > 0 && world.jobs.at(-1)?.status?.conditions !== undefined
+      if (!isTried) expect(files(world)?.['postgresql.conf']).toContain("work_mem = '8MB'")
+      world.flourish()
+    })
+    expect(trials(world)).toHaveLength(1)
+    expect(files(world)?.['postgresql.conf']).toContain("work_mem = '9MB'")
+    expect(world.condition('Ready')).toMatchObject({ status: 'True' })
+  })
+
+  test('that PostgreSQL refuses never reach it: it serves, the condition says what is wrong, and a correction is all it takes', () => {
+    const world = started()
+    const before = [files(world), world.find('StatefulSet', 'crawl-db')]
+    world.change(withMemory('much'))
+    world.settle(() => refuse(world))
+    expect([files(world), world.find('StatefulSet', 'crawl-db')]).toEqual(before)
+    expect(world.condition('DatabaseReachable')).toMatchObject({ status: 'True', reason: 'ParameterRefused' })
+    expect(world.condition('Stalled')).toMatchObject({ status: 'True', reason: 'ParameterRefused' })
+    expect(world.condition('Stalled')?.message).toContain('invalid value. The database goes on')
+    world.change({ database: { managed: {} } })
+    world.settle()
+    expect(world.condition('Ready')).toMatchObject({ status: 'True' })
+    expect(trials(world)).toHaveLength(1)
+  })
+
+  test('that were refused stay out when its pod goes away and comes back', () => {
+    const world = started()
+    world.change(withMemory('much'))
+    world.settle(() => refuse(world))
+    const away = world.find<StatefulSet>('StatefulSet', 'crawl-db')
+    if (away) away.status = { observedGeneration: 1, readyReplicas: 0, updatedReplicas: 1 }
+    world.step()
+    expect(files(world)?.['postgresql.conf']).not.toContain('much')
+    expect(world.condition('DatabaseReachable')).toMatchObject({ status: 'False', reason: 'ParameterRefused' })
+  })
+
+  test('of one that does not answer are not tried first: they may be what brings it back', () => {
+    const world = started()
+    const away = () => {
+      const set = world.find<StatefulSet>('StatefulSet', 'crawl-db')
+      if (set) set.status = { observedGeneration: 1, readyReplicas: 0, updatedReplicas: 1 }
+    }
+    away()
+    world.change(withMemory('9MB'))
+    world.settle(away)
+    expect(trials(world)).toEqual([])
+    expect(files(world)?.['postgresql.conf']).toContain("work_mem = '9MB'")
+  })
+
+  test('restart it before the next migration begins, and the restart has an end', () => {
+    const world = started()
+    const migrations = () => world.made.filter((name) => name.includes('-migrate-'))
+    world.change({ image: { tag: '2' }, ...withMemory('9MB') })
+    let looks = 0
+    world.settle(() => {
+      const set = world.find<StatefulSet>('StatefulSet', 'crawl-db')
+      const isOld = set?.status?.observedGeneration !== set?.metadata.generation || set?.status?.updatedReplicas !== 1
+      if (isOld) expect(migrations()).toHaveLength(1)
+      looks += isOld ? 1 : 0
+      world.flourish()
+      // The controller has seen the change, and has not yet ended the pod that it replaces.
+      if (isOld && looks === 1 && set) set.status = { ...set.status, readyReplicas: 1, updatedReplicas: 0 }
+    })
+    expect(looks).toBe(2)
+    expect(migrations()).toHaveLength(2)
+  })
+
+  test('that are taken back while they are tried leave no run without an end', () => {
+    const world = started()
+    world.change(withMemory('9MB'))
+    world.step()
+    world.step()
+    expect(trials(world)).toHaveLength(1)
+    world.change({ database: { managed: {} } })
+    world.settle()
+    expect(world.instance.status?.runs?.settings).toMatchObject({ phase: 'Succeeded' })
+    expect(files(world)?.['postgresql.conf']).not.toContain('9MB')
   })
 })
 

@@ -78,7 +78,7 @@ export class World {
   /** Controllers of the cluster do their work: pods get ready, Jobs succeed. */
   flourish(): void {
     for (const child of this.children) {
-      if (child.kind === 'StatefulSet') (child as StatefulSet).status = { observedGeneration: 1, readyReplicas: 1 }
+      if (child.kind === 'StatefulSet') this.#run(child as StatefulSet)
       if (child.kind === 'Deployment') this.#serve(child as Deployment)
     }
     for (const job of this.jobs)
@@ -136,7 +136,13 @@ export class World {
     const { kind, metadata } = object
     const live = this.children.find((child) => child.kind === kind && child.metadata.name === metadata.name)
     if (live === undefined) this.children.push(this.#born(object))
-    else Object.assign(live, merge(live, object))
+    else this.#change(live, merge(live, object) as KubeObject)
+  }
+
+  #change(live: KubeObject, wanted: KubeObject): void {
+    const isNew = JSON.stringify((live as StatefulSet).spec) !== JSON.stringify((wanted as StatefulSet).spec)
+    const generation = (live.metadata.generation ?? 1) + (live.kind === 'StatefulSet' && isNew ? 1 : 0)
+    Object.assign(live, wanted, { metadata: { ...wanted.metadata, generation } })
   }
 
   #born(object: Manifest): KubeObject {
@@ -160,6 +166,10 @@ export class World {
     this.children = this.children.filter((child) => child.kind !== kind || child.metadata.uid !== uid)
     this.jobs = this.jobs.filter((job) => kind !== 'Job' || job.metadata.uid !== uid)
     this.pods = this.pods.filter((pod) => pod.metadata.ownerReferences?.[0]?.uid !== uid)
+  }
+
+  #run(set: StatefulSet): void {
+    set.status = { observedGeneration: set.metadata.generation, readyReplicas: 1, updatedReplicas: 1 }
   }
 
   #serve(deployment: Deployment): void {

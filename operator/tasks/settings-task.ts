@@ -1,0 +1,58 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { checkConfiguration, initdb } from './database-programs.ts'
+import { type Environment, requireSecret } from './environment.ts'
+import { LocalServer } from './local-server.ts'
+import { TaskError } from './task-error.ts'
+import type { TaskLog } from './task-log.ts'
+
+const SUPERUSER = 'postgres'
+const READY_TIMEOUT_MS = 60_000
+
+/** `bad_parameter`: PostgreSQL refuses the settings, in its own words; `failed`: it could not be found out. */
+export type SettingsMessage = { code: string; error?: string }
+
+/** Starts PostgreSQL with the postgresql.conf of `POSTGRESQL_CONF`, and stops it again; never throws. */
+export async function runSettingsTask(
+  env: Environment,
+  log: TaskLog,
+): Promise<{ exitCode: number; message: SettingsMessage }> {
+  try {
+    await trySettings(requireSecret(env, 'POSTGRESQL_CONF'))
+    log.info('PostgreSQL starts with these settings')
+    return { exitCode: 0, message: { code: 'ok' } }
+  } catch (error) {
+    const code = error instanceof TaskError ? error.code : 'failed'
+    const message = error instanceof Error ? error.message : String(error)
+    log.error('the trial failed', { code, error: message })
+    return { exitCode: 1, message: { code, error: message } }
+  }
+}
+
+async function trySettings(conf: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'settings-'))
+  try {
+    const file = join(folder, 'postgresql.conf')
+    await writeFile(file, conf)
+    await start(join(folder, 'data'), file)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function start(data: string, file: string): Promise<void> {
+  await initdb(data, SUPERUSER)
+  await checkConfiguration(data, file)
+  // Shared memory by files is that of a pod of its own, which no setting is to blame for.
+  const own = { config_file: file, hba_file: join(data, 'pg_hba.conf'), min_dynamic_shared_memory: '0', fsync: 'off' }
+  const place = { data, sockets: join(data, '..'), user: SUPERUSER, readyTimeoutMs: READY_TIMEOUT_MS }
+  const server = await LocalServer.start({ ...place, settings: own }).catch(refused)
+  await server.stop()
+}
+
+/** Values that PostgreSQL can read, and still not start with, such as more memory than there is. */
+function refused(error: unknown): never {
+  if (!(error instanceof TaskError) || error.code !== 'server_ended') throw error
+  throw new TaskError('bad_parameter', `PostgreSQL does not start with its configuration: ${error.message}`)
+}
