@@ -1,3 +1,4 @@
+import type { Resources } from './api/fields.ts'
 import type { KubeObject } from './api/object.ts'
 
 /** What the API server answers, as far as plan and status look into it. */
@@ -34,7 +35,7 @@ export type Pod = KubeObject & {
 
 export type PodTemplate = {
   metadata?: { annotations?: Record<string, string> }
-  spec?: { containers?: { name: string; image?: string }[] }
+  spec?: { containers?: { name: string; image?: string; resources?: Resources }[] }
 }
 
 export type Deployment = KubeObject & {

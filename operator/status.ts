@@ -102,9 +102,9 @@ function phaseOf(observed: Observed, steps: readonly Step[], conditions: readonl
   if (steps.some((step) => step.state === 'blocked')) return 'Stalled'
   const waiting = steps.find((step) => step.state === 'waiting')
   if (waiting === undefined) return 'Ready'
-  const isUnder = (type: string) => waiting.findings?.some((finding) => finding.type === type)
-  if (isUnder('DatabaseReachable')) return 'DatabaseStarting'
-  if (isUnder('SchemaUpToDate')) return 'Migrating'
+  const under = (type: string) => waiting.findings?.find((finding) => finding.type === type)
+  if (under('DatabaseReachable')?.status === 'False') return 'DatabaseStarting'
+  if (under('SchemaUpToDate')) return 'Migrating'
   return conditions.some(({ type, status }) => type === 'ApiAvailable' && status === 'True') ? 'RollingOut' : 'Starting'
 }
 

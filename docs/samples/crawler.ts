@@ -17,7 +17,8 @@ with the same queue, it goes on. It does not read robots.txt: crawl what is your
   --queue NAME             the queue of the urls to fetch (crawl)
   --delay-seconds N        between two pages of a host (1); these two are kept by the queue, and need a token that
   --max-active N           pages of a host at a time (1)    may set its options. Without: what the queue was declared with;
-                           where that is nothing, this process keeps to both by itself, over all hosts together
+                           where that is nothing, this process keeps to both by itself, over all hosts together, and
+                           what could not be had goes to the queue NAME-failed, for --queue NAME-failed
   --concurrency N          pages at a time in this process (4)
   --lease-seconds N        until the pages of a crawler that died are fetched by another (60)
   --older-than-seconds N   fetches those again, too, that were last crawled longer ago than this
@@ -51,10 +52,10 @@ class Crawler {
   readonly #options: Options
   readonly #end = new AbortController()
   readonly #pages = { fetched: 0, missing: 0, redirect: 0, skipped: 0, retried: 0 }
-  /** What the queue leaves to this crawler: the politeness, and when to give a page up. */
+  /** What the queue leaves to this crawler: to be made, the politeness, and when to give a page up. */
+  #isMissing = false
   #pace: Pace | undefined
   #retries = Infinity
-  #givenUp = 0
 
   constructor(storage: Storage, options: Options) {
     this.#storage = storage
@@ -80,7 +81,9 @@ class Crawler {
       await this.#storage.call('PUT', `/api/queues/${queue}`, options)
     } catch (error) {
       if (statusOf(error) !== 403) throw error
-      this.#makeUpFor(await this.#state())
+      const found = await this.#find(queue)
+      this.#isMissing = found === undefined
+      this.#makeUpFor(found ?? NEW_QUEUE)
     }
   }
 
@@ -111,7 +114,6 @@ class Crawler {
     const { leaseSeconds } = this.#options
     const pop = { count: 1, leaseSeconds, waitSeconds: WAIT_SECONDS, polite: { perHost: 1 } }
     while (!this.#end.signal.aborted) {
-      await this.#pace?.turn(this.#end.signal).catch(this.#unlessEnded)
       const items = await this.#queue<Item>('pop', pop, this.#end.signal).catch(this.#unlessEnded)
       if (items[0]) await this.#visit(items[0])
       else if (isEmpty(await this.#sizes())) this.#end.abort()
@@ -128,6 +130,7 @@ class Crawler {
     const extend = () => this.#queue('extend', { items: [{ receipt, leaseSeconds }] }).catch(() => undefined)
     const extending = setInterval(extend, leaseSeconds * 400)
     try {
+      await this.#pace?.turn()
       const page = await fetchPage(url)
       await this.#store(url, page)
       await this.#queue('ack', { items: [{ receipt }] })
@@ -147,8 +150,9 @@ class Crawler {
   }
 
   async #giveUp(url: string, receipt: string, { message }: PageError): Promise<void> {
+    const request = { operation: 'push', queue: this.#failedQueue, items: [toItem(url)] }
+    await this.#storage.call('POST', '/api/queue', request)
     await this.#queue('ack', { items: [{ receipt }] })
-    this.#givenUp += 1
     console.log(`given up: ${url}: ${message}`)
   }
 
@@ -172,7 +176,9 @@ class Crawler {
   }
 
   async #push(urls: string[]): Promise<void> {
-    if (urls.length > 0) await this.#queue('push', { items: urls.map(toItem) })
+    if (urls.length === 0) return
+    await this.#queue('push', { items: urls.map(toItem) })
+    this.#isMissing = false
   }
 
   async #queue<T>(operation: string, request: object, signal?: AbortSignal): Promise<T[]> {
@@ -181,13 +187,19 @@ class Crawler {
   }
 
   async #sizes(): Promise<Sizes> {
-    const { sizes } = await this.#state()
-    return { ...sizes, failed: sizes.failed + this.#givenUp }
+    if (this.#isMissing) return NEW_QUEUE.sizes
+    const { sizes } = await this.#storage.call<Queue>('GET', `/api/queues/${this.#options.queue}`)
+    const givenUp = this.#retries === Infinity ? undefined : await this.#find(this.#failedQueue)
+    return { ...sizes, failed: sizes.failed + (givenUp?.sizes.waiting ?? 0) }
   }
 
-  async #state(): Promise<Queue> {
-    return this.#storage.call<Queue>('GET', `/api/queues/${this.#options.queue}`).catch((error) => {
-      if (statusOf(error) === 404) return NEW_QUEUE
+  get #failedQueue(): string {
+    return `${this.#options.queue}-failed`
+  }
+
+  async #find(queue: string): Promise<Queue | undefined> {
+    return this.#storage.call<Queue>('GET', `/api/queues/${queue}`).catch((error) => {
+      if (statusOf(error) === 404) return undefined
       throw error
     })
   }

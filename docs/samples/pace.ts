@@ -9,11 +9,11 @@ export class Pace {
     this.#delayMs = delaySeconds * 1_000
   }
 
-  /** Waits for the next turn; throws where `signal` ends the waiting. */
-  async turn(signal: AbortSignal): Promise<void> {
+  /** Waits for the next turn. */
+  async turn(): Promise<void> {
     const now = performance.now()
     const at = Math.max(now, this.#nextAt)
     this.#nextAt = at + this.#delayMs
-    await sleep(at - now, undefined, { signal })
+    await sleep(at - now)
   }
 }

@@ -29,6 +29,7 @@ export const REASONS = {
   ParameterRefused: 'A PostgreSQL parameter that the operator owns, or one that PostgreSQL refuses.',
   SettingsTrialRunning: 'PostgreSQL is started with new settings on an empty folder before the managed one is.',
   SettingsTrialFailed: 'Whether PostgreSQL starts with new settings could not be found out.',
+  RestartPending: 'The managed PostgreSQL is to be restarted and still answers.',
   SecretMissing: 'A secret, or a key in it, does not exist.',
   SecretInvalid: 'A secret holds something that cannot be used.',
   CredentialsRejected: 'The database refuses the user or the password.',

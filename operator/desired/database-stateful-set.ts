@@ -1,3 +1,4 @@
+import type { Resources } from '../api/fields.ts'
 import type { ManagedDatabase } from '../api/instance/database.ts'
 import { labelsOf, selectorOf } from '../api/labels.ts'
 import { childName } from '../api/names.ts'
@@ -10,8 +11,10 @@ import { DATABASE_PORT } from './database-service.ts'
 import { DATABASE_PATHS as PATHS, SUPERUSER } from './database-settings.ts'
 import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from './pod-security.ts'
 
-export type DatabaseOptions = {
-  database: ManagedDatabase
+/** What a server is started with, beside its files; `configuration` changes with those. */
+export type DatabaseSettings = { configuration: string; resources: Resources }
+
+export type DatabaseOptions = DatabaseSettings & {
   image: string
   claimName: string
   /** Which version of the credentials the server is started with. */
@@ -24,12 +27,18 @@ const GRACE_SECONDS = 180
 /** Crash recovery of a busy database may take long; the pod is left alone for an hour. */
 const STARTUP_SECONDS = 3_600
 
+/** The settings that an instance asks for. */
+export function databaseSettings(instance: StorageInstance, database: ManagedDatabase): DatabaseSettings {
+  const resources = resourcesOr(DEFAULT_RESOURCES.database, database.resources)
+  return { configuration: databaseConfigHash(instance, database), resources }
+}
+
 /** One PostgreSQL pod on one claim that is referred to by its name. */
 export function databaseStatefulSet(instance: StorageInstance, options: DatabaseOptions): Manifest {
   const { name } = instance.metadata
   const kind = { apiVersion: 'apps/v1', kind: 'StatefulSet', purpose: 'db', component: 'database' } as const
   const annotations = {
-    [NOTES.configuration]: databaseConfigHash(instance, options.database),
+    [NOTES.configuration]: options.configuration,
     [NOTES.databaseSecret]: options.secretVersion,
     ...(options.certificate && { [NOTES.certificate]: options.certificate }),
   }
@@ -46,8 +55,7 @@ export function databaseStatefulSet(instance: StorageInstance, options: Database
   })
 }
 
-function pod(name: string, { database, image, claimName }: DatabaseOptions): object {
-  const resources = resourcesOr(DEFAULT_RESOURCES.database, database.resources)
+function pod(name: string, { resources, image, claimName }: DatabaseOptions): object {
   return {
     securityContext: POD_SECURITY,
     automountServiceAccountToken: false,

@@ -12,7 +12,7 @@ export type TaskOptions = {
   run: RunStatus
   image: string
   env: object[]
-  /** Where the image is not that of the service, whose entry point is Node. */
+  /** Where the image is not that of the service, whose entry point is Node and whose pull policy the spec has. */
   command?: string[]
   resources?: Resources
 }
@@ -62,7 +62,7 @@ function container(instance: StorageInstance, options: TaskOptions): object {
   return {
     name: component,
     image,
-    imagePullPolicy: instance.spec.image.pullPolicy,
+    imagePullPolicy: command ? 'IfNotPresent' : instance.spec.image.pullPolicy,
     // The SQL parser is WebAssembly, and optimising it takes more memory than all the rest.
     ...(command ? { command: [...command, program] } : { args: ['--liftoff-only', program] }),
     env,

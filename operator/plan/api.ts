@@ -11,9 +11,12 @@ import { obstacleStep } from './obstacles.ts'
 import { troubleOf, troubleStep } from './pod-trouble.ts'
 import { type Step, unfinished } from './step.ts'
 
-/** Keeps the pods of the service: those of the wanted release once its schema is there, and until then those that serve. */
-export function checkApi(observed: Observed, before: { database: Step; isSchemaReady: boolean }): Step {
-  const { database, isSchemaReady } = before
+/**
+ * Keeps the pods of the service: those of the wanted release once its schema is there, and until then those that serve.
+ * `ground` is the database, and where that is done its settings: there are no more pods before it can carry them.
+ */
+export function checkApi(observed: Observed, before: { ground: Step; isSchemaReady: boolean }): Step {
+  const { ground, isSchemaReady } = before
   const live = liveDeployment(observed)
   const release = isSchemaReady ? wantedRelease(observed) : releaseOf(live)
   if (release === undefined) {
@@ -21,9 +24,9 @@ export function checkApi(observed: Observed, before: { database: Step; isSchemaR
     return unfinished('waiting', 'ApiAvailable', { reason: 'ApiUnavailable', message })
   }
   // More pods, or larger pools, would take connections that are not there.
-  if (live !== undefined && database.why?.reason === 'ConnectionsExceeded') return judge(observed, live)
+  if (live !== undefined && ground.why?.reason === 'ConnectionsExceeded') return judge(observed, live)
   const keeping = keep(observed, apiDeployment(observed.instance, release))
-  const isSettled = live === undefined || database.state === 'done'
+  const isSettled = live === undefined || ground.state === 'done'
   const actions = [...keeping.actions, ...(isSettled ? replicaActions(observed, live) : [])]
   return obstacleStep([keeping], actions) ?? { ...judge(observed, live, keeping.actions.length > 0), actions }
 }

@@ -7,7 +7,7 @@ import { databaseClaim } from '../desired/database-claim.ts'
 import { databaseConfig } from '../desired/database-config.ts'
 import { refusedParameters } from '../desired/database-parameters.ts'
 import { databaseService } from '../desired/database-service.ts'
-import { databaseStatefulSet } from '../desired/database-stateful-set.ts'
+import { databaseSettings, databaseStatefulSet } from '../desired/database-stateful-set.ts'
 import { parseQuantity } from '../desired/quantity.ts'
 import { type Claim, findChild, type Observed, type StatefulSet } from '../observed.ts'
 import type { Action } from './action.ts'
@@ -15,7 +15,7 @@ import { certificateNotes, renewalDueMs, renewalLookMs, renewalNotes, servedCert
 import { type Keeping, keep, obstacleOf } from './keep.ts'
 import { obstacleStep } from './obstacles.ts'
 import { troubleOf, troubleStep } from './pod-trouble.ts'
-import { trySettings } from './settings-trial.ts'
+import { servedSettings } from './settings.ts'
 import { type Step, unfinished } from './step.ts'
 import { textOf } from './task-report.ts'
 
@@ -29,29 +29,19 @@ export function isDataDeleted({ metadata, spec }: StorageInstance): boolean {
   return spec.deletionPolicy === 'Delete' && metadata.annotations?.[ANNOTATIONS.confirmDelete] === metadata.name
 }
 
-/** Keeps the PostgreSQL of an instance: claim, credentials, configuration, pod; done when it answers. */
-export function checkManagedDatabase(observed: Observed, database: ManagedDatabase): Step {
+/** Keeps the PostgreSQL of an instance: claim, credentials, configuration, pod; done when it answers. `mayRestart`: with other settings. */
+export function checkManagedDatabase(observed: Observed, database: ManagedDatabase, mayRestart: boolean): Step {
   const refused = refusedParameters(database.parameters)
   if (refused.length > 0) {
     const message = `spec.database.managed.parameters: ${refused.join('; ')}. Remove it.`
     return unfinished('blocked', 'DatabaseReachable', { reason: 'ParameterRefused', message })
   }
-  const trial = trySettings(observed, database)
   const kept = [
     ...secrets(observed).map((secret) => issue(observed, secret)),
-    ...children(observed, database, trial.state === 'done').map((manifest) => keep(observed, manifest)),
+    ...children(observed, database, mayRestart).map((manifest) => keep(observed, manifest)),
   ]
-  const actions = [...kept.flatMap((keeping) => keeping.actions), ...(trial.actions ?? [])]
-  return obstacleStep(kept, actions) ?? onTrial(judge(observed, actions), trial)
-}
-
-/** What the server is, and beside it what became of the settings that it is to have. */
-function onTrial(server: Step, trial: Step): Step {
-  const facts = { ...server.facts, ...trial.facts }
-  if (trial.state === 'done' || trial.why === undefined) return { ...server, facts }
-  const status = server.state === 'done' ? 'True' : 'False'
-  const findings = [{ type: 'DatabaseReachable', status, ...trial.why } as const]
-  return { ...server, ...trial, actions: server.actions, facts, findings }
+  const actions = kept.flatMap((keeping) => keeping.actions)
+  return obstacleStep(kept, actions) ?? judge(observed, actions)
 }
 
 type RandomSecret = { content: 'credentials' | 'certificate'; object: Manifest }
@@ -86,17 +76,17 @@ function secretShell(
   return { ...kind, metadata: { ...metadata, ownerReferences: [ownerReference(instance)] } }
 }
 
-function children(observed: Observed, database: ManagedDatabase, hasGoodSettings: boolean): Manifest[] {
+function children(observed: Observed, database: ManagedDatabase, mayRestart: boolean): Manifest[] {
   const { instance, release, ownerSecret } = observed
   const claimName = claimNameOf(instance)
   const lasting = [claim(observed, database, claimName), databaseService(instance)]
-  // A server that is started again for another reason would read them, so they stay as they are with the pod.
-  if (!hasGoodSettings) return lasting
-  const always = [...lasting, databaseConfig(instance, database)]
+  // A server that is started anew for another reason would read the new files.
+  const always = mayRestart ? [...lasting, databaseConfig(instance, database)] : lasting
   // The pod is made of the credentials' version, so that it is made once and not twice.
   if (ownerSecret.state !== 'usable') return always
   const made = { secretVersion: ownerSecret.version, certificate: servedCertificate(observed) }
-  const options = { database, image: release.postgresImage, claimName, ...made }
+  const settings = (mayRestart ? undefined : servedSettings(observed)) ?? databaseSettings(instance, database)
+  const options = { ...settings, image: release.postgresImage, claimName, ...made }
   return [...always, databaseStatefulSet(instance, options)]
 }
 
@@ -122,22 +112,27 @@ function judge(observed: Observed, actions: Action[]): Step {
   const facts = {
     database: { kind: 'Managed' as const, claimName: claimNameOf(instance), ...(volumeSize && { volumeSize }) },
   }
-  if (isReady(set) && !actions.some(isRestart)) {
-    const findings = [{ type: 'DatabaseReachable', status: 'True', ...answers(observed) } as const]
-    return { state: 'done', actions, facts, requeueAfterMs: renewalLookMs(observed), findings }
+  if (!isReady(set) || actions.some((action) => action.do === 'issue')) {
+    return { ...notReady(observed), actions, facts }
   }
-  return { ...notReady(observed), actions, facts }
+  const requeueAfterMs = renewalLookMs(observed)
+  const finding = (why: NonNullable<Step['why']>) => ({ type: 'DatabaseReachable', status: 'True', ...why }) as const
+  // Nothing that needs the server may begin in the same breath.
+  if (actions.some((action) => action.do === 'apply' && action.object.kind === 'StatefulSet')) {
+    return { state: 'waiting', why: CHANGING, actions, facts, requeueAfterMs, findings: [finding(CHANGING)] }
+  }
+  return { state: 'done', actions, facts, requeueAfterMs, findings: [finding(answers(observed))] }
 }
+
+const CHANGING = {
+  reason: 'RestartPending',
+  message: 'The managed PostgreSQL answers; its pod is about to be changed.',
+} as const
 
 /** Seen by its controller, made as it is wanted, and answering: a pod that is about to be replaced answers, too. */
 function isReady(set: StatefulSet | undefined): boolean {
   const { observedGeneration, readyReplicas, updatedReplicas } = set?.status ?? {}
   return observedGeneration === set?.metadata.generation && readyReplicas === 1 && updatedReplicas === 1
-}
-
-/** What the server is started anew for: nothing that needs it may begin in the same breath. */
-function isRestart(action: Action): boolean {
-  return action.do === 'issue' || (action.do === 'apply' && action.object.kind === 'StatefulSet')
 }
 
 /** Why the server does not answer: what its pod says, else that it is starting. */

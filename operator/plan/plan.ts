@@ -4,12 +4,14 @@ import { checkApi } from './api.ts'
 import { checkDrift } from './drift.ts'
 import { checkExternalDatabase } from './external-database.ts'
 import { checkManagedDatabase } from './managed-database.ts'
+import { isUnderWay } from './runs.ts'
 import { checkContract, checkSchema } from './schema.ts'
+import { checkSettings } from './settings.ts'
 import type { Step } from './step.ts'
 import { checkSurroundings } from './surroundings.ts'
 
 /** The checks of an instance, in their order. */
-export const CHECKS = ['surroundings', 'database', 'schema', 'api', 'contract', 'drift'] as const
+export const CHECKS = ['surroundings', 'database', 'settings', 'schema', 'api', 'contract', 'drift'] as const
 export type CheckName = (typeof CHECKS)[number]
 
 /** What each check made of the world. One that waits for an earlier one and has nothing to do of its own is absent. */
@@ -23,20 +25,28 @@ export function plan(observed: Observed): Plan {
   const { instance } = observed
   if (instance.spec.paused || instance.metadata.deletionTimestamp !== undefined) return { steps: {} }
   const surroundings = checkSurroundings(observed)
-  const database = checkDatabase(observed)
-  const schema = database.state === 'done' ? checkSchema(observed) : undefined
+  const { database, settings } = checkDatabase(observed)
+  // None begins before a restart that is to come, and one that has begun is followed to its end.
+  const mayMigrate = database.state === 'done' && settings?.state !== 'waiting'
+  const isFollowed = mayMigrate || isUnderWay(observed, 'migrate')
+  const schema = isFollowed ? checkSchema(observed) : undefined
   // The pods that are there are kept in shape whatever the database does.
-  const api = checkApi(observed, { database, isSchemaReady: schema?.state === 'done' })
-  const contract = schema?.state === 'done' ? checkContract(observed, api.state === 'done') : undefined
+  const ground = settings === undefined || database.state !== 'done' ? database : settings
+  const api = checkApi(observed, { ground, isSchemaReady: schema?.state === 'done' })
+  const contract = isFollowed && schema?.state === 'done' ? checkContract(observed, api.state === 'done') : undefined
   const drift = checkDrift(observed)
-  return { steps: { surroundings, database, ...(schema && { schema }), api, ...(contract && { contract }), drift } }
+  return { steps: defined({ surroundings, database, settings, schema, api, contract, drift }) }
 }
 
-function checkDatabase(observed: Observed): Step {
+function checkDatabase(observed: Observed): { database: Step; settings?: Step } {
   const database = databaseOf(observed.instance.spec)
-  return database.kind === 'External'
-    ? checkExternalDatabase(observed, database)
-    : checkManagedDatabase(observed, database)
+  if (database.kind === 'External') return { database: checkExternalDatabase(observed, database) }
+  const settings = checkSettings(observed, database)
+  return { settings, database: checkManagedDatabase(observed, database, settings.state === 'done') }
+}
+
+function defined<T extends object>(steps: T): Partial<T> {
+  return Object.fromEntries(Object.entries(steps).filter(([, step]) => step !== undefined)) as Partial<T>
 }
 
 /** The steps of a plan in their order. */

@@ -50,12 +50,19 @@ export function isActive(run: RunStatus | undefined): boolean {
   return run !== undefined && run.phase !== 'Succeeded' && run.phase !== 'Failed'
 }
 
+/** Whether a run is followed until it ends, whatever else there is to do: it has begun. */
+export function isUnderWay({ instance, jobs }: Observed, kind: RunNeed['kind']): boolean {
+  const run = instance.status?.runs?.[kind]
+  if (run === undefined || !isActive(run)) return false
+  return run.phase !== 'Pending' || jobs.some(({ metadata }) => metadata.name === run.name)
+}
+
 /** Never before everything of an earlier run of the same database is gone, whatever became of its status. */
 function start(observed: Observed, need: RunNeed, attempt: number): RunState {
   const former = observed.instance.status?.runs?.[need.kind]
   const startedAt = wholeSeconds(observed.now)
   const name = runName(observed.instance.metadata.name, need.kind, startedAt)
-  if (name === former?.name || isTaskAlive(observed)) {
+  if (name === former?.name || isInTheWay(observed, need)) {
     const actions = former ? leftovers(observed, former) : []
     return { state: 'queued', run: former, actions, requeueAfterMs: POLL_MS }
   }
@@ -103,7 +110,7 @@ function withoutJob(observed: Observed, need: RunNeed, run: RunStatus, leftMs: n
   if (run.phase !== 'Pending') {
     return fail(observed, need, run, { report: { code: 'lost', error: 'The Job of the run was deleted.' } })
   }
-  if (isTaskAlive(observed)) return { state: 'queued', run, actions: [], requeueAfterMs: POLL_MS }
+  if (isInTheWay(observed, need)) return { state: 'queued', run, actions: [], requeueAfterMs: POLL_MS }
   const actions: Action[] = [{ do: 'create', object: need.job(run) }]
   return { state: 'running', run, actions, requeueAfterMs: leftMs }
 }
@@ -124,7 +131,7 @@ function finish(observed: Observed, need: RunNeed, run: RunStatus, { job, end }:
   const fallback =
     end.reason === 'DeadlineExceeded'
       ? { code: 'deadline', error: 'The run passed its deadline and was stopped.' }
-      : { code: 'lost', error: lostOf(observed.pods, job) }
+      : lostOf(observed.pods, job)
   return fail(observed, need, run, { report: report ?? fallback, actions: prune(observed, need.kind, run) })
 }
 
@@ -145,15 +152,29 @@ function fail(observed: Observed, need: RunNeed, run: RunStatus, { report, actio
 }
 
 /** Whether anything still works on the database for this instance: a pod of a run that has not ended. */
-function isTaskAlive({ pods, jobs }: Observed): boolean {
-  const isTask = ({ metadata }: Job | Pod) => TASKS.has(metadata.labels?.[LABELS.component] ?? '')
-  const isPodAlive = (pod: Pod) => !['Succeeded', 'Failed'].includes(pod.status?.phase ?? '')
-  return (
-    pods.some((pod) => isTask(pod) && isPodAlive(pod)) || jobs.some((job) => isTask(job) && endOf(job) === undefined)
-  )
+function isInTheWay({ pods, jobs }: Observed, { kind }: RunNeed): boolean {
+  // A trial of settings touches no database.
+  if (kind === 'settings') return false
+  return pods.some((pod) => isTask(pod) && isAlive(pod)) || jobs.some((job) => isTask(job) && endOf(job) === undefined)
+}
+
+/** What works on the database at this moment and would be cut off by a restart; undefined where nothing does. */
+export function taskAtWork({ pods }: Observed): Pod | undefined {
+  const isPlaced = ({ status }: Pod) =>
+    status?.phase === 'Running' ||
+    status?.conditions?.some(({ type, status: is }) => type === 'PodScheduled' && is === 'True')
+  return pods.find((pod) => isTask(pod) && isAlive(pod) && isPlaced(pod))
 }
 
 const TASKS: ReadonlySet<string> = new Set(['migrate', 'backup', 'restore', 'maintain'])
+
+function isTask({ metadata }: Job | Pod): boolean {
+  return TASKS.has(metadata.labels?.[LABELS.component] ?? '')
+}
+
+function isAlive({ status }: Pod): boolean {
+  return !['Succeeded', 'Failed'].includes(status?.phase ?? '')
+}
 
 /** How a Job ended; undefined while it goes on. */
 export function endOf({ status }: Job): Ended['end'] | undefined {
@@ -171,10 +192,17 @@ function reportOf(pods: readonly Pod[], job: Job): TaskReport | undefined {
     .find((report) => report !== undefined)
 }
 
-function lostOf(pods: readonly Pod[], job: Job): string {
+function lostOf(pods: readonly Pod[], job: Job): TaskReport {
   const [end] = endsOf(pods, job)
-  if (end === undefined) return 'The run ended without saying why: its pod is gone.'
-  return `The run ended with code ${end.exitCode} (${end.reason ?? 'no reason given'}) and without a report.`
+  if (end === undefined) return { code: 'lost', error: 'The run ended without saying why: its pod is gone.' }
+  if (end.reason === 'OOMKilled') {
+    return {
+      code: 'out_of_memory',
+      error: 'The run was killed because it took more memory than its limit (OOMKilled).',
+    }
+  }
+  const reason = end.reason ?? 'no reason given'
+  return { code: 'lost', error: `The run ended with code ${end.exitCode} (${reason}) and without a report.` }
 }
 
 function endsOf(pods: readonly Pod[], { metadata }: Job): ContainerEnd[] {

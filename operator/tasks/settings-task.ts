@@ -44,8 +44,9 @@ async function trySettings(conf: string): Promise<void> {
 async function start(data: string, file: string): Promise<void> {
   await initdb(data, SUPERUSER)
   await checkConfiguration(data, file)
-  // Shared memory by files is that of a pod of its own, which no setting is to blame for.
-  const own = { config_file: file, hba_file: join(data, 'pg_hba.conf'), min_dynamic_shared_memory: '0', fsync: 'off' }
+  // Neither large pages nor shared memory by files are those of the server's own pod.
+  const pod = { huge_pages: 'off', min_dynamic_shared_memory: '0' }
+  const own = { config_file: file, hba_file: join(data, 'pg_hba.conf'), fsync: 'off', ...pod }
   const place = { data, sockets: join(data, '..'), user: SUPERUSER, readyTimeoutMs: READY_TIMEOUT_MS }
   const server = await LocalServer.start({ ...place, settings: own }).catch(refused)
   await server.stop()

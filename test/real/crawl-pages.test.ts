@@ -127,6 +127,12 @@ describe('what a site may answer', () => {
       expect(await crawler.exitCode(), crawler.output).toBe(3)
       expect(broken.visits.length).toBe(6)
       expect(crawler.output).toContain(`given up: ${broken.url('/')}`)
+      // The next crawl does not pass over it in silence, and its queue can be crawled.
+      const later = crawlAs('endless', site.url('/base'), '--delay-seconds', '0')
+      expect(await later.exitCode(), later.output).toBe(3)
+      const failed = crawlAs('endless-failed', site.url('/base'), '--delay-seconds', '0')
+      expect(await failed.exitCode(), failed.output).toBe(3)
+      expect(broken.visits.length).toBe(12)
     }, 60_000)
   })
 

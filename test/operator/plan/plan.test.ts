@@ -321,6 +321,15 @@ describe('settings of a managed PostgreSQL that works', () => {
     world.flourish()
   }
 
+  /** Until what became of the trial is known; its report is waited for. */
+  function killTrials(world: World, reason: string): void {
+    for (let look = 0; look < 4; look += 1) {
+      world.step()
+      for (const name of trials(world)) world.killJob(name, reason)
+      world.pass(4)
+    }
+  }
+
   function started(spec = {}): World {
     const world = new World(instanceOf(spec))
     world.settle()
@@ -347,7 +356,7 @@ describe('settings of a managed PostgreSQL that works', () => {
     world.change(withMemory('much'))
     world.settle(() => refuse(world))
     expect([files(world), world.find('StatefulSet', 'crawl-db')]).toEqual(before)
-    expect(world.condition('DatabaseReachable')).toMatchObject({ status: 'True', reason: 'ParameterRefused' })
+    expect(world.condition('DatabaseReachable')).toMatchObject({ status: 'True', reason: 'DatabaseReachable' })
     expect(world.condition('Stalled')).toMatchObject({ status: 'True', reason: 'ParameterRefused' })
     expect(world.condition('Stalled')?.message).toContain('invalid value. The database goes on')
     world.change({ database: { managed: {} } })
@@ -364,7 +373,63 @@ describe('settings of a managed PostgreSQL that works', () => {
     if (away) away.status = { observedGeneration: 1, readyReplicas: 0, updatedReplicas: 1 }
     world.step()
     expect(files(world)?.['postgresql.conf']).not.toContain('much')
-    expect(world.condition('DatabaseReachable')).toMatchObject({ status: 'False', reason: 'ParameterRefused' })
+    expect(world.condition('DatabaseReachable')).toMatchObject({ status: 'False', reason: 'VolumePending' })
+  })
+
+  test('that were refused keep nothing else from it: what somebody edits comes back, another image rolls out', () => {
+    const world = started()
+    world.change({ ...withMemory('much'), image: { tag: '2' } })
+    world.settle(() => refuse(world))
+    expect(imageOf(world)).toBe('sonoma-storage:2')
+    const set = world.find<StatefulSet & { spec: { replicas: number } }>('StatefulSet', 'crawl-db')
+    if (set) set.spec.replicas = 0
+    world.settle()
+    expect(world.find('StatefulSet', 'crawl-db')).toMatchObject({ spec: { replicas: 1 } })
+    expect(files(world)?.['postgresql.conf']).not.toContain('much')
+  })
+
+  test('that take more memory than there is are refused as well', () => {
+    const world = started()
+    world.change(withMemory('9GB'))
+    killTrials(world, 'OOMKilled')
+    expect(world.condition('Stalled')).toMatchObject({ status: 'True', reason: 'ParameterRefused' })
+    expect(world.condition('Stalled')?.message).toContain('more memory than its limit')
+  })
+
+  test('that could not be tried are held back from a server that works, and not from one that is away', () => {
+    const world = started()
+    world.change(withMemory('9MB'))
+    killTrials(world, 'Error')
+    expect(world.condition('Stalled')).toMatchObject({ status: 'True', reason: 'SettingsTrialFailed' })
+    expect(files(world)?.['postgresql.conf']).not.toContain('9MB')
+    const set = world.find<StatefulSet>('StatefulSet', 'crawl-db')
+    if (set) set.status = { observedGeneration: 1, readyReplicas: 0, updatedReplicas: 1 }
+    world.step()
+    expect(files(world)?.['postgresql.conf']).toContain("work_mem = '9MB'")
+  })
+
+  test('wait for a migration that is at work, which is followed to its end', () => {
+    const world = started()
+    world.change({ image: { tag: '2' } })
+    world.step()
+    const [, migration = ''] = world.made
+    world.change({ image: { tag: '2' }, ...withMemory('9MB') })
+    for (let second = 0; second < 6; second += 1) {
+      world.step()
+      for (const name of trials(world)) world.endJob(name, { code: 'ok' })
+      world.pass(1)
+    }
+    expect(world.instance.status?.runs).toMatchObject({
+      migrate: { phase: 'Running' },
+      settings: { phase: 'Succeeded' },
+    })
+    expect(files(world)?.['postgresql.conf']).not.toContain('9MB')
+    expect(world.condition('Ready')).toMatchObject({ status: 'False', reason: 'RestartPending' })
+    expect(world.condition('Ready')?.message).toContain(migration)
+    world.settle()
+    expect(world.condition('Ready')).toMatchObject({ status: 'True' })
+    expect(files(world)?.['postgresql.conf']).toContain("work_mem = '9MB'")
+    expect(world.made).toHaveLength(3)
   })
 
   test('of one that does not answer are not tried first: they may be what brings it back', () => {

@@ -100,6 +100,15 @@ export class World {
     }
   }
 
+  /** The container of a Job is killed, and says nothing. */
+  killJob(name: string, reason: string): void {
+    this.endJob(name, undefined)
+    const uid = this.jobs.find(({ metadata }) => metadata.name === name)?.metadata.uid
+    const pod = this.pods.find(({ metadata }) => metadata.ownerReferences?.[0]?.uid === uid)
+    const terminated = { exitCode: 137, reason }
+    if (pod?.status) pod.status = { ...pod.status, containerStatuses: [{ name: 'task', state: { terminated } }] }
+  }
+
   pass(seconds: number): void {
     this.now = new Date(this.now.getTime() + seconds * 1_000)
   }

@@ -1,0 +1,100 @@
+import type { ManagedDatabase } from '../api/instance/database.ts'
+import { childName } from '../api/names.ts'
+import { NOTES } from '../desired/annotations.ts'
+import { databaseConfigHash } from '../desired/database-config.ts'
+import type { DatabaseSettings } from '../desired/database-stateful-set.ts'
+import { settingsJob } from '../desired/settings-job.ts'
+import { findChild, isOurs, type Observed, type StatefulSet } from '../observed.ts'
+import { jobTrouble } from './job-trouble.ts'
+import { advance, isActive, type RunState, taskAtWork } from './runs.ts'
+import type { Step } from './step.ts'
+import { parseReport, sentenceOf, type TaskReport } from './task-report.ts'
+
+const TRIAL_LIMIT_MS = 120_000
+const TASK_LOOK_MS = 30_000
+const DONE: Step = { state: 'done' }
+
+/**
+ * Before a server that works is restarted with other settings, PostgreSQL is started with them in a Job, on an empty data
+ * folder; and the restart waits for a migration that is at work. Done when the settings may be had. A server that does not
+ * answer can only win: it gets them at once, unless PostgreSQL has refused them.
+ */
+export function checkSettings(observed: Observed, database: ManagedDatabase): Step {
+  const { instance, release } = observed
+  const key = databaseConfigHash(instance, database)
+  const isNeeded = isAtStake(observed, key)
+  if (!isNeeded && !isActive(instance.status?.runs?.settings)) return DONE
+  const trial = advance(observed, {
+    kind: 'settings',
+    key,
+    limitMs: TRIAL_LIMIT_MS,
+    job: (run) => settingsJob(instance, { run, database, image: release.postgresImage }),
+    transientCodes: ['failed', 'deadline'],
+  })
+  const { run, actions, requeueAfterMs } = trial
+  const step = isNeeded ? judge(observed, key, trial) : DONE
+  return { requeueAfterMs, ...step, actions, ...(run && { facts: { runs: { settings: run } } }) }
+}
+
+/** What the server that is there was made with; undefined where there is none. */
+export function servedSettings(observed: Observed): DatabaseSettings | undefined {
+  const template = liveSet(observed)?.spec?.template
+  const configuration = template?.metadata?.annotations?.[NOTES.configuration]
+  const resources = template?.spec?.containers?.find(({ name }) => name === 'postgres')?.resources
+  return configuration && resources ? { configuration, resources } : undefined
+}
+
+function liveSet(observed: Observed): StatefulSet | undefined {
+  const name = childName(observed.instance.metadata.name, 'db')
+  const set = findChild<StatefulSet>(observed, { kind: 'StatefulSet', metadata: { name } })
+  return set && isOurs(observed.instance, set) ? set : undefined
+}
+
+function isAtStake(observed: Observed, key: string): boolean {
+  const served = servedSettings(observed)
+  if (served === undefined || served.configuration === key) return false
+  if (liveSet(observed)?.status?.readyReplicas === 1) return true
+  const run = observed.instance.status?.runs?.settings
+  return run?.key === key && (isActive(run) || (run.phase === 'Failed' && isRefusal(parseReport(run.message))))
+}
+
+function isRefusal(report: TaskReport | undefined): boolean {
+  return report?.code === 'bad_parameter' || report?.code === 'out_of_memory'
+}
+
+function judge(observed: Observed, key: string, { state, run, report }: RunState): Step {
+  // The end of a trial of settings that nobody wants any more says nothing about these.
+  const isOver = run?.key === key
+  if (isOver && state === 'succeeded') return restart(observed)
+  if (isOver && state === 'failed') return failed(report ?? { code: 'failed' }, run.name)
+  const trouble = run && jobTrouble(observed, run.name, 'DatabaseReachable')
+  return trouble ? { state: trouble.state, why: trouble.why } : RUNNING
+}
+
+const RUNNING: Step = {
+  state: 'waiting',
+  why: {
+    reason: 'SettingsTrialRunning',
+    message:
+      'PostgreSQL is started with the new settings on an empty folder; if it can, the database is restarted with them.',
+  },
+}
+
+function restart(observed: Observed): Step {
+  const task = taskAtWork(observed)
+  if (task === undefined) return DONE
+  const message = `The database is restarted with its new settings when the pod ${task.metadata.name} has ended.`
+  return { state: 'waiting', why: { reason: 'RestartPending', message }, requeueAfterMs: TASK_LOOK_MS }
+}
+
+const GOES_ON = 'The database goes on with the settings that it has.'
+
+function failed(report: TaskReport, job: string): Step {
+  const said = sentenceOf(report.error) ?? 'The trial of the new settings did not say why it failed.'
+  if (isRefusal(report)) {
+    const advice = `Correct spec.database.managed.parameters or resources. See: kubectl logs job/${job}.`
+    return { state: 'blocked', why: { reason: 'ParameterRefused', message: `${said} ${GOES_ON} ${advice}` } }
+  }
+  const look = `The trial of the new settings is repeated by itself. See: kubectl describe job ${job}.`
+  return { state: 'blocked', why: { reason: 'SettingsTrialFailed', message: `${said} ${GOES_ON} ${look}` } }
+}
