@@ -12,7 +12,7 @@ import { startPostgres } from './kit/postgres.ts'
 import { tryKubectl } from './kubectl.ts'
 
 /** Kills in all; OPERATOR_KILLS=100 is the long form. */
-const KILLS = Number(process.env.OPERATOR_KILLS ?? 8)
+const KILLS = Number(process.env.OPERATOR_KILLS ?? 9)
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000)
 /** How long nobody reaches the API server; always longer than the lease. */
 const AWAY_SECONDS = process.env.OPERATOR_FAULTS === 'long' ? 60 : 15
