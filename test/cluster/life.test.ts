@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Output, tryRun } from '../image/command.ts'
 import { eventually } from '../support/eventually.ts'
 import { checkDisk } from './build/disk.ts'
-import { differences, lookAtMachine, type Machine, startedSince, stillRunning } from './machine.ts'
+import { differences, lookAtMachine, type Machine, startedSince, startOf, stillRunning } from './machine.ts'
 import { makeControlGroups } from './node/control-groups.ts'
 import { findNode } from './node/node-process.ts'
 import { whyNot } from './node/requirements.ts'
@@ -133,6 +133,11 @@ describe('what a cluster needs of the machine', () => {
     expect(freeSubnet(['192.168.0.0/16'])).toEqual({ host: '10.213.0.1', node: '10.213.0.2', prefix: 30 })
     expect(freeSubnet(['10.213.0.0/30', '10.213.1.1'])).toMatchObject({ host: '10.213.2.1' })
     expect(() => freeSubnet(['10.0.0.0/8'])).toThrow(/^No address range is free: .* set KUBECONFIG .*\.$/)
+  })
+
+  test('a process that ended while it was looked at is not one that runs', async () => {
+    const [ended, running] = ['4194304  ended', `${process.pid} ${await startOf(process.pid)} runs`]
+    expect(await stillRunning([ended, running])).toEqual([running])
   })
 
   test('too little disk is said in one sentence', async () => {

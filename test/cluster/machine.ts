@@ -62,7 +62,7 @@ export async function startedSince(before: Machine, folder: string): Promise<str
 /** Those of these processes that have not ended. */
 export async function stillRunning(processes: string[]): Promise<string[]> {
   const starts = await Promise.all(processes.map((line) => startOf(Number.parseInt(line, 10)).catch(() => '')))
-  return processes.filter((line, index) => line.split(' ')[1] === starts[index])
+  return processes.filter((line, index) => starts[index] !== '' && line.split(' ')[1] === starts[index])
 }
 
 /** Whether a network interface is the machine's end of another cluster than the one with `link`. */
@@ -82,12 +82,13 @@ async function describe(pid: number, folder: string, isInNode: boolean): Promise
   const line = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).replaceAll('\0', ' ').trim()
   const environment = await readFile(`/proc/${pid}/environ`, 'utf8')
   const isOurs = isInNode || line.includes(folder) || environment.includes(folder)
-  // The start tells a process from a later one with the same number.
-  return isOurs ? `${pid} ${await startOf(pid)} ${line.slice(0, 200)}` : ''
+  // The start tells a process from a later one with the same number; one without has ended since its environment was read.
+  const start = isOurs ? await startOf(pid) : ''
+  return start === '' ? '' : `${pid} ${start} ${line.slice(0, 200)}`
 }
 
-/** Empty for one that has ended and that the machine's first process has not yet taken note of. */
-async function startOf(pid: number): Promise<string> {
+/** When a process was started, as the kernel counts; empty for one that has ended and that the machine's first process has not yet taken note of. */
+export async function startOf(pid: number): Promise<string> {
   const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ')
   return fields[0] === 'Z' ? '' : (fields[19] ?? '')
 }
