@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Resources } from '../api/fields.ts'
 import type { ManagedDatabase } from '../api/instance/database.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import { child, type Manifest } from './child.ts'
@@ -6,6 +7,16 @@ import { DEFAULT_RESOURCES, memoryOf, resourcesOr } from './container-resources.
 import { PG_HBA, postgresqlConf } from './database-settings.ts'
 import { poolConnections } from './pool-connections.ts'
 import { parseQuantity } from './quantity.ts'
+
+/** CPU and memory of PostgreSQL. */
+export function databaseResources({ resources }: ManagedDatabase): Resources {
+  return resourcesOr(DEFAULT_RESOURCES.database, resources)
+}
+
+/** Bytes of memory that PostgreSQL may use. */
+export function databaseMemory(database: ManagedDatabase): number {
+  return memoryOf(databaseResources(database), DEFAULT_RESOURCES.database)
+}
 
 /** The files that PostgreSQL reads at its start. */
 export function databaseFiles(instance: StorageInstance, database: ManagedDatabase): Record<string, string> {
@@ -15,9 +26,8 @@ export function databaseFiles(instance: StorageInstance, database: ManagedDataba
 }
 
 function filesFor(instance: StorageInstance, database: ManagedDatabase, volumeBytes: number): Record<string, string> {
-  const resources = resourcesOr(DEFAULT_RESOURCES.database, database.resources)
   const tuning = {
-    memoryBytes: memoryOf(resources, DEFAULT_RESOURCES.database),
+    memoryBytes: databaseMemory(database),
     volumeBytes,
     poolConnections: poolConnections(instance.spec),
   }

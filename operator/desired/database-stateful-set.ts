@@ -5,8 +5,7 @@ import { childName } from '../api/names.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import { NOTES } from './annotations.ts'
 import { child, type Manifest } from './child.ts'
-import { DEFAULT_RESOURCES, resourcesOr } from './container-resources.ts'
-import { databaseConfigHash } from './database-config.ts'
+import { databaseConfigHash, databaseResources } from './database-config.ts'
 import { DATABASE_PORT } from './database-service.ts'
 import { DATABASE_PATHS as PATHS, SUPERUSER } from './database-settings.ts'
 import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from './pod-security.ts'
@@ -29,8 +28,7 @@ const STARTUP_SECONDS = 3_600
 
 /** The settings that an instance asks for. */
 export function databaseSettings(instance: StorageInstance, database: ManagedDatabase): DatabaseSettings {
-  const resources = resourcesOr(DEFAULT_RESOURCES.database, database.resources)
-  return { configuration: databaseConfigHash(instance, database), resources }
+  return { configuration: databaseConfigHash(instance, database), resources: databaseResources(database) }
 }
 
 /** One PostgreSQL pod on one claim that is referred to by its name. */

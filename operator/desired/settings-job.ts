@@ -2,8 +2,8 @@ import type { ManagedDatabase } from '../api/instance/database.ts'
 import type { RunStatus } from '../api/instance/status.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import type { Manifest } from './child.ts'
-import { DEFAULT_RESOURCES, memoryOf, resourcesOr } from './container-resources.ts'
-import { databaseFiles } from './database-config.ts'
+import { DEFAULT_RESOURCES } from './container-resources.ts'
+import { databaseFiles, databaseMemory } from './database-config.ts'
 import { taskJob } from './task-job.ts'
 
 export type SettingsOptions = { run: RunStatus; database: ManagedDatabase; image: string }
@@ -13,9 +13,6 @@ export function settingsJob(instance: StorageInstance, { run, database, image }:
   const conf = databaseFiles(instance, database)['postgresql.conf'] ?? ''
   // Kubernetes takes $(NAME) in a value for another variable, and two dollars for one.
   const env = [{ name: 'POSTGRESQL_CONF', value: conf.replaceAll('$', '$$$$') }]
-  const memory = String(
-    memoryOf(resourcesOr(DEFAULT_RESOURCES.database, database.resources), DEFAULT_RESOURCES.database),
-  )
-  const resources = { requests: DEFAULT_RESOURCES.task.requests, limits: { memory } }
+  const resources = { requests: DEFAULT_RESOURCES.task.requests, limits: { memory: String(databaseMemory(database)) } }
   return taskJob(instance, { component: 'settings', run, image, env, command: ['node'], resources })
 }

@@ -1,7 +1,8 @@
 import { childName } from '../api/names.ts'
 import type { KubeObject } from '../api/object.ts'
 import { NOTES } from '../desired/annotations.ts'
-import { type Deployment, findChild, type Observed, type StatefulSet } from '../observed.ts'
+import { type Deployment, findChild, type Observed } from '../observed.ts'
+import { liveDatabase } from './live-database.ts'
 import { rfc3339 } from './runs.ts'
 
 const DAY_MS = 86_400_000
@@ -43,9 +44,7 @@ export function wantedCertificate(observed: Observed): string | undefined {
 export function servedCertificate(observed: Observed): string | undefined {
   const wanted = wantedCertificate(observed)
   if (wanted === undefined || isTrusted(observed, wanted)) return wanted
-  const name = childName(observed.instance.metadata.name, 'db')
-  const set = findChild<StatefulSet>(observed, { kind: 'StatefulSet', metadata: { name } })
-  return set?.spec?.template?.metadata?.annotations?.[NOTES.certificate]
+  return liveDatabase(observed)?.spec?.template?.metadata?.annotations?.[NOTES.certificate]
 }
 
 function liveCertificate(observed: Observed): KubeObject | undefined {

@@ -13,6 +13,7 @@ import { type Claim, findChild, type Observed, type StatefulSet } from '../obser
 import type { Action } from './action.ts'
 import { certificateNotes, renewalDueMs, renewalLookMs, renewalNotes, servedCertificate } from './certificate.ts'
 import { type Keeping, keep, obstacleOf } from './keep.ts'
+import { liveDatabase } from './live-database.ts'
 import { obstacleStep } from './obstacles.ts'
 import { troubleOf, troubleStep } from './pod-trouble.ts'
 import { servedSettings } from './settings.ts'
@@ -106,13 +107,11 @@ function claim(observed: Observed, database: ManagedDatabase, name: string): Man
 
 function judge(observed: Observed, actions: Action[]): Step {
   const { instance } = observed
-  const name = childName(instance.metadata.name, 'db')
-  const set = findChild<StatefulSet>(observed, { kind: 'StatefulSet', metadata: { name } })
   const volumeSize = liveClaim(observed)?.spec?.resources?.requests?.storage
   const facts = {
     database: { kind: 'Managed' as const, claimName: claimNameOf(instance), ...(volumeSize && { volumeSize }) },
   }
-  if (!isReady(set) || actions.some((action) => action.do === 'issue')) {
+  if (!isReady(liveDatabase(observed)) || actions.some((action) => action.do === 'issue')) {
     return { ...notReady(observed), actions, facts }
   }
   const requeueAfterMs = renewalLookMs(observed)

@@ -35,7 +35,7 @@ export function plan(observed: Observed): Plan {
   const api = checkApi(observed, { ground, isSchemaReady: schema?.state === 'done' })
   const contract = isFollowed && schema?.state === 'done' ? checkContract(observed, api.state === 'done') : undefined
   const drift = checkDrift(observed)
-  return { steps: defined({ surroundings, database, settings, schema, api, contract, drift }) }
+  return { steps: { surroundings, database, settings, schema, api, contract, drift } }
 }
 
 function checkDatabase(observed: Observed): { database: Step; settings?: Step } {
@@ -43,10 +43,6 @@ function checkDatabase(observed: Observed): { database: Step; settings?: Step } 
   if (database.kind === 'External') return { database: checkExternalDatabase(observed, database) }
   const settings = checkSettings(observed, database)
   return { settings, database: checkManagedDatabase(observed, database, settings.state === 'done') }
-}
-
-function defined<T extends object>(steps: T): Partial<T> {
-  return Object.fromEntries(Object.entries(steps).filter(([, step]) => step !== undefined)) as Partial<T>
 }
 
 /** The steps of a plan in their order. */

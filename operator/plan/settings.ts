@@ -1,11 +1,11 @@
 import type { ManagedDatabase } from '../api/instance/database.ts'
-import { childName } from '../api/names.ts'
 import { NOTES } from '../desired/annotations.ts'
 import { databaseConfigHash } from '../desired/database-config.ts'
 import type { DatabaseSettings } from '../desired/database-stateful-set.ts'
 import { settingsJob } from '../desired/settings-job.ts'
-import { findChild, isOurs, type Observed, type StatefulSet } from '../observed.ts'
+import type { Observed } from '../observed.ts'
 import { jobTrouble } from './job-trouble.ts'
+import { liveDatabase } from './live-database.ts'
 import { advance, isActive, type RunState, taskAtWork } from './runs.ts'
 import type { Step } from './step.ts'
 import { parseReport, sentenceOf, type TaskReport } from './task-report.ts'
@@ -38,22 +38,16 @@ export function checkSettings(observed: Observed, database: ManagedDatabase): St
 
 /** What the server that is there was made with; undefined where there is none. */
 export function servedSettings(observed: Observed): DatabaseSettings | undefined {
-  const template = liveSet(observed)?.spec?.template
+  const template = liveDatabase(observed)?.spec?.template
   const configuration = template?.metadata?.annotations?.[NOTES.configuration]
   const resources = template?.spec?.containers?.find(({ name }) => name === 'postgres')?.resources
   return configuration && resources ? { configuration, resources } : undefined
 }
 
-function liveSet(observed: Observed): StatefulSet | undefined {
-  const name = childName(observed.instance.metadata.name, 'db')
-  const set = findChild<StatefulSet>(observed, { kind: 'StatefulSet', metadata: { name } })
-  return set && isOurs(observed.instance, set) ? set : undefined
-}
-
 function isAtStake(observed: Observed, key: string): boolean {
   const served = servedSettings(observed)
   if (served === undefined || served.configuration === key) return false
-  if (liveSet(observed)?.status?.readyReplicas === 1) return true
+  if (liveDatabase(observed)?.status?.readyReplicas === 1) return true
   const run = observed.instance.status?.runs?.settings
   return run?.key === key && (isActive(run) || (run.phase === 'Failed' && isRefusal(parseReport(run.message))))
 }

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { checkConfiguration, initdb, serverMajor } from './database-programs.ts'
 import { LocalServer } from './local-server.ts'
 import { type Credentials, provideDatabase } from './provide-database.ts'
-import { TaskError } from './task-error.ts'
+import { failureOf, TaskError } from './task-error.ts'
 import { writeTerminationMessage } from './termination-message.ts'
 
 const SUPERUSER = 'postgres'
@@ -21,10 +21,9 @@ const READY_TIMEOUT_MS = 3_600_000
 type Places = { volume: string; data: string; sockets: string; configuration: string; credentials: string }
 
 process.exitCode = await main().catch((error: unknown) => {
-  const code = error instanceof TaskError ? error.code : 'failed'
-  const message = error instanceof Error ? error.message : String(error)
-  process.stderr.write(`${message}\n`)
-  writeTerminationMessage({ code, error: message })
+  const failure = failureOf(error)
+  process.stderr.write(`${failure.error}\n`)
+  writeTerminationMessage(failure)
   return 1
 })
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { initdb } from './database-programs.ts'
 import { type Environment, requireSecret } from './environment.ts'
 import { LocalServer } from './local-server.ts'
-import { TaskError } from './task-error.ts'
+import { failureOf, TaskError } from './task-error.ts'
 import type { TaskLog } from './task-log.ts'
 
 const SUPERUSER = 'postgres'
@@ -23,10 +23,9 @@ export async function runSettingsTask(
     log.info('PostgreSQL starts with these settings')
     return { exitCode: 0, message: { code: 'ok' } }
   } catch (error) {
-    const code = error instanceof TaskError ? error.code : 'failed'
-    const message = error instanceof Error ? error.message : String(error)
-    log.error('the trial failed', { code, error: message })
-    return { exitCode: 1, message: { code, error: message } }
+    const message = failureOf(error)
+    log.error('the trial failed', message)
+    return { exitCode: 1, message }
   }
 }
 

@@ -8,3 +8,9 @@ export class TaskError extends Error {
     this.code = code
   }
 }
+
+/** What a task reports of the error that ended it; `failed` is the code of all that is not a `TaskError`. */
+export function failureOf(error: unknown): { code: string; error: string } {
+  const code = error instanceof TaskError ? error.code : 'failed'
+  return { code, error: error instanceof Error ? error.message : String(error) }
+}

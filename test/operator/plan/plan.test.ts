@@ -321,6 +321,12 @@ describe('settings of a managed PostgreSQL that works', () => {
     world.flourish()
   }
 
+  /** The server does not answer any more. */
+  function takeAway(world: World): void {
+    const set = world.find<StatefulSet>('StatefulSet', 'crawl-db')
+    if (set) set.status = { observedGeneration: 1, readyReplicas: 0, updatedReplicas: 1 }
+  }
+
   /** Until what became of the trial is known; its report is waited for. */
   function killTrials(world: World, reason: string): void {
     for (let look = 0; look < 4; look += 1) {
@@ -369,8 +375,7 @@ describe('settings of a managed PostgreSQL that works', () => {
     const world = started()
     world.change(withMemory('much'))
     world.settle(() => refuse(world))
-    const away = world.find<StatefulSet>('StatefulSet', 'crawl-db')
-    if (away) away.status = { observedGeneration: 1, readyReplicas: 0, updatedReplicas: 1 }
+    takeAway(world)
     world.step()
     expect(files(world)?.['postgresql.conf']).not.toContain('much')
     expect(world.condition('DatabaseReachable')).toMatchObject({ status: 'False', reason: 'VolumePending' })
@@ -402,8 +407,7 @@ describe('settings of a managed PostgreSQL that works', () => {
     killTrials(world, 'Error')
     expect(world.condition('Stalled')).toMatchObject({ status: 'True', reason: 'SettingsTrialFailed' })
     expect(files(world)?.['postgresql.conf']).not.toContain('9MB')
-    const set = world.find<StatefulSet>('StatefulSet', 'crawl-db')
-    if (set) set.status = { observedGeneration: 1, readyReplicas: 0, updatedReplicas: 1 }
+    takeAway(world)
     world.step()
     expect(files(world)?.['postgresql.conf']).toContain("work_mem = '9MB'")
   })
@@ -434,13 +438,9 @@ describe('settings of a managed PostgreSQL that works', () => {
 
   test('of one that does not answer are not tried first: they may be what brings it back', () => {
     const world = started()
-    const away = () => {
-      const set = world.find<StatefulSet>('StatefulSet', 'crawl-db')
-      if (set) set.status = { observedGeneration: 1, readyReplicas: 0, updatedReplicas: 1 }
-    }
-    away()
+    takeAway(world)
     world.change(withMemory('9MB'))
-    world.settle(away)
+    world.settle(() => takeAway(world))
     expect(trials(world)).toEqual([])
     expect(files(world)?.['postgresql.conf']).toContain("work_mem = '9MB'")
   })
