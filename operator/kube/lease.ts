@@ -51,6 +51,9 @@ type Lease = KubeObject & { metadata: ObjectMeta; spec?: LeaseSpec }
 /** Of the time between two renewals, after one that failed: an API server that answers every third call only must not cost the lease. */
 const FAILED_PART = 1 / 4
 
+/** Of the time between two attempts: whoever did not look for longer was frozen, or could not reach the API server. */
+const UNWATCHED_PERIODS = 2
+
 /** Its rhythm: `waiting` for the lease, `leading`, and for good `lost`, or `stopped` when asked to end. */
 type Phase = 'waiting' | 'leading' | 'lost' | 'stopped'
 
@@ -69,6 +72,8 @@ export class LeaderElector implements BackgroundService {
   /** The lease as it was last read or written. */
   #lease: Lease | undefined
   #changedAtMs = 0
+  /** When the API server last answered what lease there is. */
+  #lookedAtMs = 0
   /** The known lease was deleted since. */
   #isGone = false
 
@@ -169,9 +174,11 @@ export class LeaderElector implements BackgroundService {
 
   /** Reads the lease; undefined where there is none. */
   async #look(): Promise<Lease | undefined> {
-    const { client, namespace, name } = this.#options
+    const { client, clock, namespace, name } = this.#options
+    const unwatchedMs = clock.monotonicMs() - this.#lookedAtMs
     const found = await client.get<Lease>(LEASES, namespace, name)
-    if (found === undefined) this.#noteGone()
+    this.#lookedAtMs = clock.monotonicMs()
+    if (found === undefined) this.#noteGone(unwatchedMs)
     else if (this.#isGone || found.metadata.resourceVersion !== this.#lease?.metadata.resourceVersion) this.#know(found)
     return found
   }
@@ -182,9 +189,13 @@ export class LeaderElector implements BackgroundService {
     this.#changedAtMs = this.#options.clock.monotonicMs()
   }
 
-  /** Whoever held it when somebody deleted it may write up to its end, and makes it again before that. */
-  #noteGone(): void {
-    if (this.#lease === undefined || this.#isGone) return
+  /**
+   * Whoever held it when somebody deleted it may write up to its end, and makes it again before that. In a time that was not
+   * watched another one may have been made, and deleted too.
+   */
+  #noteGone(unwatchedMs: number): void {
+    const wasWatched = unwatchedMs <= UNWATCHED_PERIODS * this.#options.settings.retryPeriodMs
+    if (this.#lease === undefined || (this.#isGone && wasWatched)) return
     this.#isGone = true
     this.#changedAtMs = this.#options.clock.monotonicMs()
   }

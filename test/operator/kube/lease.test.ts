@@ -150,6 +150,26 @@ describe('leader election', () => {
     }
   })
 
+  test('a lease that is gone is watched to its end: who did not look meanwhile does not know whose it was last', async () => {
+    const store = new ObjectStore()
+    const clocks = [new FakeClock(), new FakeClock(), new FakeClock()] as const
+    const [a, b, c] = [replica(store, 'a', clocks[0]), replica(store, 'b', clocks[1]), replica(store, 'c', clocks[2])]
+    a.elector.start()
+    await clocks[0].pass(0)
+    for (const waiting of [b, c]) waiting.elector.start()
+    for (const clock of [clocks[1], clocks[2]]) await clock.pass(0)
+    store.objects.delete('lease')
+    for (const clock of [clocks[1], clocks[2]]) await clock.pass(2 * SETTINGS.retryPeriodMs)
+    clocks[2].freeze(SETTINGS.durationMs)
+    await clocks[1].pass(SETTINGS.durationMs)
+    store.objects.delete('lease')
+    await clocks[2].pass(SETTINGS.retryPeriodMs)
+    expect([b.elector.isLeader, c.elector.isLeader]).toEqual([true, false])
+    await clocks[1].pass(SETTINGS.retryPeriodMs)
+    expect([holder(store), b.elector.isLeader]).toEqual(['b', true])
+    await Promise.all([a, b, c].map(({ elector }) => elector.stop()))
+  })
+
   test('a leader whose renewal was carried out and not answered keeps its lease', async () => {
     const [store, clock] = [new ObjectStore(), new FakeClock()]
     const a = replica(store, 'a', clock)
