@@ -1,22 +1,32 @@
+import type { Server } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, LogController } from 'fastify'
 import type { Logger } from 'pino'
 import type { Authenticator } from './auth/caller.ts'
-import type { Config } from './config.ts'
+import type { ByteBudget } from './byte-budget.ts'
+import { isLoopback } from './config/auth.ts'
+import type { Config } from './config/config.ts'
+import { LIMITS } from './contract.ts'
 import type { Metrics } from './metrics.ts'
 import { controlAccess } from './plugins/access.ts'
+import { AnswerBytes } from './plugins/answer-bytes.ts'
 import { readBodies } from './plugins/bodies.ts'
+import { checkBodies } from './plugins/body-rules.ts'
 import { compressAnswers } from './plugins/compression.ts'
-import type { EventLoopDelay } from './plugins/event-loop-delay.ts'
-import { InFlight } from './plugins/in-flight.ts'
+import { readFairly } from './plugins/fair-reading.ts'
+import type { KnownHosts } from './plugins/framing.ts'
+import { LeftoverBodies } from './plugins/leftover-body.ts'
 import type { Lifecycle } from './plugins/lifecycle.ts'
 import { describeApi } from './plugins/openapi.ts'
-import { answerError, answerProblems } from './plugins/problems.ts'
+import type { Overload } from './plugins/overload.ts'
+import { answerProblems, answerUnrouted } from './plugins/problems.ts'
 import type { Readiness } from './plugins/readiness.ts'
 import { requestId, watchRequests } from './plugins/requests.ts'
 import { holdRoutesToRules } from './plugins/route-rules.ts'
+import { secureAnswers } from './plugins/security-headers.ts'
 import { shedLoad } from './plugins/shedding.ts'
 import { validateEnvelopes } from './plugins/validation.ts'
+import { changesRoutes } from './routes/changes.ts'
 import { documentRoutes } from './routes/documents.ts'
 import { exportRoutes } from './routes/export.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -33,39 +43,31 @@ export type AppParts = {
   authenticator: Authenticator
   lifecycle: Lifecycle
   readiness: Readiness
-  eventLoop: EventLoopDelay
+  overload: Overload
 }
 
+type AnswerParts = { metrics: Metrics; leftovers: LeftoverBodies }
+
 const KEEP_ALIVE_MS = 75_000
-// Long enough for any name that the interface allows, percent-encoded.
-const MAX_PARAM_LENGTH = 4_096
+// The longest name that the interface allows, in characters that are decoded: an item's id.
+const MAX_PARAM_LENGTH = LIMITS.itemIdBytes
 
 /** The HTTP interface with all its routes, not listening yet. */
 export async function buildInterface(config: Config, stores: Stores, parts: AppParts): Promise<App> {
-  const app = createFastify(config, parts.log)
-  const inFlight = new InFlight()
+  const leftovers = new LeftoverBodies()
+  const app = createFastify(config, parts.log, leftovers)
   app.decorate('config', config)
   app.decorate('drainSignal', parts.lifecycle.drainSignal)
   app.decorate('readiness', parts.readiness)
-
-  answerProblems(app)
-  watchRequests(app, { inFlight, metrics: parts.metrics, isStopping: () => parts.lifecycle.isStopping })
-  holdRoutesToRules(app)
-  const poolWaiting = () => stores.database.counts().waiting
-  shedLoad(app, config.shed, { inFlight, poolWaiting, eventLoop: parts.eventLoop, metrics: parts.metrics })
-  controlAccess(app, parts.authenticator)
-  readBodies(app, {
-    maxBytes: config.limits.bodyBytes,
-    maxMs: config.timeouts.requestMs,
-    maxBytesInFlight: config.shed.bytes,
-    inFlight,
-  })
+  admitRequests(app, { config, memory: stores.memory, parts })
+  readBodies(app, { bodyBytes: config.limits.bodyBytes, maxMs: config.timeouts.requestMs })
   validateEnvelopes(app)
-  compressAnswers(app)
+  sendAnswers(app, { metrics: parts.metrics, leftovers })
 
   await describeApi(app)
   await app.register(healthRoutes)
   await app.register(documentRoutes(stores.documents))
+  await app.register(changesRoutes(stores.changes))
   await app.register(importRoutes(stores.importer))
   await app.register(exportRoutes(stores.exporter))
   await app.register(queueRoutes(stores.queues))
@@ -73,7 +75,36 @@ export async function buildInterface(config: Config, stores: Stores, parts: AppP
   return app
 }
 
-function createFastify(config: Config, log: Logger): App {
+/** What is checked, in this order, before any byte of a body is read. */
+function admitRequests(
+  app: App,
+  { config, memory, parts }: { config: Config; memory: ByteBudget; parts: AppParts },
+): void {
+  const { metrics, lifecycle, authenticator, overload } = parts
+  secureAnswers(app)
+  watchRequests(app, { memory, metrics, hosts: knownHosts(config), isStopping: () => lifecycle.isStopping })
+  answerProblems(app)
+  controlAccess(app, authenticator)
+  holdRoutesToRules(app)
+  checkBodies(app, config.limits.bodyBytes)
+  shedLoad(app, overload, metrics)
+}
+
+/** What is done with every answer, in this order. */
+function sendAnswers(app: App, { metrics, leftovers }: AnswerParts): void {
+  const answers = new AnswerBytes(metrics)
+  answers.count(app)
+  compressAnswers(app)
+  answers.recount(app)
+  leftovers.register(app)
+}
+
+/** Without authentication, a page of the web could reach the service under a name of its own that leads to this machine. */
+function knownHosts({ auth, host }: Config): KnownHosts {
+  return auth.mode === 'none' && isLoopback(host) ? { configured: host } : undefined
+}
+
+function createFastify(config: Config, log: Logger, leftovers: LeftoverBodies): App {
   const app = fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
@@ -87,10 +118,12 @@ function createFastify(config: Config, log: Logger): App {
     // What arrives on an open connection while the service drains is still answered.
     return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    frameworkErrors: answerError,
+    frameworkErrors: (error, request, reply) => answerUnrouted(leftovers, error, [request, reply]),
     http: { requireHostHeader: false },
   })
+  const server = app.server as Server
+  readFairly(server)
   // "Expect" with anything but 100-continue may be ignored (RFC 9110, section 10.1.1).
-  app.server.on('checkExpectation', (request, response) => app.routing(request, response))
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response))
   return app.withTypeProvider<TypeBoxTypeProvider>() as unknown as App
 }

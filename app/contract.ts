@@ -8,7 +8,7 @@ export const METRICS_PORT = 9095
 export const TOKEN_AUDIENCE = 'storage.sonoma.dev'
 
 /** The oldest schema that this release runs on: the newest migration that it cannot do without. */
-export const REQUIRED_SCHEMA_VERSION = '0002'
+export const REQUIRED_SCHEMA_VERSION = '0004'
 
 /** Limits of the interface that are not configurable. */
 export const LIMITS = {
@@ -18,7 +18,7 @@ export const LIMITS = {
   listLimit: 1_000,
   listDefault: 100,
   itemsPerRequest: 10_000,
-  itemIdBytes: 512,
+  itemIdBytes: 2_048,
   urlBytes: 2_048,
   leaseSecondsMin: 1,
   leaseSecondsMax: 12 * 3_600,
@@ -27,6 +27,8 @@ export const LIMITS = {
   queueNameLength: 100,
   importErrorLines: 1_000,
   jsonDepth: 64,
+  jsonValues: 150_000,
+  jsonValuesTogether: 3_000_000,
 } as const
 
 /** Levels of access, each with the ones before it. */

@@ -1,11 +1,12 @@
 /** `npm start`: the service on a machine that has nothing, with a PostgreSQL of its own unless `DATABASE_URL` names one. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { type Config, loadConfig } from './config.ts'
-import { helpText } from './config-help.ts'
-import { ConfigError } from './config-problems.ts'
+import { type Config, loadConfig } from './config/config.ts'
+import { helpText } from './config/help.ts'
+import { ConfigError } from './config/problems.ts'
+import { EmbeddedPostgresError } from './embedded/embedded-postgres.ts'
 import { PostgresKeeper } from './embedded/keeper.ts'
-import { EmbeddedPostgresError } from './embedded-postgres.ts'
+import { asUser } from './embedded/owner.ts'
 import { migrateAtStart } from './migrate-at-start.ts'
 import { type Service, startService } from './server.ts'
 import { VERSION } from './version.ts'
@@ -22,7 +23,8 @@ const SAME_SIGNAL_MS = 500
 const USAGE = `npm start [-- --help | --version]: the service with all it needs, on this machine.
 
 Without DATABASE_URL it runs a PostgreSQL of its own, whose data stays in ${DATA_FOLDER} of the current folder; with
-it, that server is used, as soon as it is there, and none is started. The schema is brought up to date first. Where AUTH is not set it is
+it, that server is used, as soon as it is there, and none is started. The schema is brought up to date first, that of
+a server of yours too; npm run serve migrates nothing. Where AUTH is not set it is
 \`none\`, which the service accepts on a loopback address only. Ctrl-C stops everything, a second one at once.
 
 The service itself:
@@ -97,7 +99,7 @@ async function startDatabase(keeper: PostgresKeeper): Promise<string> {
   await keeper.server.createDatabase(DATABASE)
   const url = keeper.server.url(DATABASE)
   await mkdir(dirname(ADDRESS_FILE), { recursive: true })
-  await writeFile(ADDRESS_FILE, `${url}\n`, { mode: 0o600 })
+  await asUser(ADDRESS_FILE, () => writeFile(ADDRESS_FILE, `${url}\n`, { mode: 0o600 }))
   return url
 }
 
@@ -108,7 +110,7 @@ function howToTry(service: Service, config: Config, isEmbedded: boolean): string
     `  curl -s${token} ${service.url}${path} ${json} -d '${JSON.stringify(body)}'`
   const document = {
     url: 'https://example.com/',
-    status: 'crawled',
+    status: 'fetched',
     metadata: { contentType: 'text/html', size: 1256 },
   }
   const item = { id: 'first', payload: { url: 'https://example.com/about' } }
@@ -143,7 +145,7 @@ function explain(error: unknown): { message: string; code: number } {
     return { message: `Port ${port} is in use by another program: stop it, or set PORT or METRICS_PORT.`, code: 2 }
   }
   if (error instanceof EmbeddedPostgresError) {
-    return { message, code: ['in_use', 'port_in_use'].includes(error.code) ? 2 : 1 }
+    return { message, code: ['in_use', 'not_permitted', 'port_in_use'].includes(error.code) ? 2 : 1 }
   }
   return { message: `The start failed: ${message}`, code: 1 }
 }

@@ -1,11 +1,15 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
-import type { LogLevel } from './config-variables.ts'
+import type { LogLevel } from './config/variables.ts'
 import { Problem } from './errors.ts'
 
 /** An error as it is logged. */
 type LoggedError = { type: string; message: string; code?: string; stack?: string; cause?: LoggedError }
 
 const MAX_CAUSES = 5
+/** Longer messages and stacks are cut: they may hold what a caller sent. */
+const MAX_TEXT = 8_192
+const CREDENTIALS = /(?<=\w:\/\/)[^\s/]*@/g
+const CUT_ADDRESS = /(?<=\w:\/\/)[^\s/]*$/
 // Lines are gathered, so that a slow reader of standard output never holds up the event loop; beyond the limit they are lost.
 const OUTPUT = { fd: 1, sync: false, minLength: 4_096, periodicFlush: 200, maxLength: 16 * 1_048_576 }
 
@@ -46,7 +50,9 @@ function describe(error: unknown, depth: number, withStack: boolean): LoggedErro
   }
 }
 
-/** Blanks the user and password of every address in a text. */
+/** Blanks the user and password of every address in a text, and cuts a long text. */
 export function withoutPasswords(text: string): string {
-  return text.replace(/(\w+:\/\/)[^\s/@]*(?:@[^\s/@]*)*@/g, '$1***@')
+  const blanked = text.slice(0, MAX_TEXT).replace(CREDENTIALS, '***@')
+  // What ends in the middle of an address may end in the middle of its password.
+  return text.length <= MAX_TEXT ? blanked : `${blanked.replace(CUT_ADDRESS, '***')}...`
 }

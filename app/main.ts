@@ -1,7 +1,7 @@
-/** The service as it runs in production: `node app/main.ts`. The database has to have its schema already. */
-import { loadConfig } from './config.ts'
-import { helpText } from './config-help.ts'
-import { ConfigError } from './config-problems.ts'
+/** The service as it runs in production: `npm run serve`. The database has to have its schema already. */
+import { loadConfig } from './config/config.ts'
+import { helpText } from './config/help.ts'
+import { ConfigError } from './config/problems.ts'
 import { createLogger, loggedError } from './log.ts'
 import { type Service, startService } from './server.ts'
 import { VERSION } from './version.ts'

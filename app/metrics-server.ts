@@ -1,15 +1,18 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Registry } from 'prom-client'
 import { listen } from './listen.ts'
+import { readFairly } from './plugins/fair-reading.ts'
 
 /** Serves a registry at `/metrics` on a port of its own; answers nothing else. */
 export class MetricsServer {
   readonly #server: Server
   readonly #registry: Registry
+  #collecting: Promise<string> | undefined
 
   constructor(registry: Registry) {
     this.#registry = registry
     this.#server = createServer((request, response) => void this.#answer(request, response))
+    readFairly(this.#server)
   }
 
   /** Starts to listen; answers the address. */
@@ -32,12 +35,20 @@ export class MetricsServer {
       return answerText(response, 405, 'The method is not allowed here.\n')
     }
     try {
-      const text = await this.#registry.metrics()
+      const text = await this.#collect()
       response.setHeader('content-type', this.#registry.contentType)
       response.end(text)
     } catch {
       answerText(response, 500, 'The metrics could not be collected.\n')
     }
+  }
+
+  /** Those who ask at the same time are answered the same: to collect it takes a while. */
+  #collect(): Promise<string> {
+    this.#collecting ??= this.#registry.metrics().finally(() => {
+      this.#collecting = undefined
+    })
+    return this.#collecting
   }
 }
 

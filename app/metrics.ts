@@ -1,15 +1,23 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { PoolCounts } from './store/database.ts'
+import type { ChangeLag } from './store/documents/changes/lag.ts'
 import type { StoreObserver } from './store/observer.ts'
 
 /** Where the gauges read their figures at a scrape. Neither may do more than hand out what is known already. */
 export type MetricSources = {
   pool: () => PoolCounts
   /** Waiting items by queue, delayed ones included: the last snapshot of the queue store. */
-  queueSizes: () => Iterable<readonly [queue: string, waiting: number]>
+  queueSizes: () => Iterable<readonly [queue: string, size: QueueSize]>
   /** How the schema compared with the expected one. */
   schemaDrift?: () => 'ok' | 'drifted' | 'unknown'
+  /** Bytes that all requests hold together, and requests under way that count in `SHED_REQUESTS`. */
+  heldBytes?: () => number
+  inFlight?: () => number
+  /** What keeps changes from being shown, at the last look. */
+  changeLag?: () => ChangeLag
 }
+
+type QueueSize = { waiting: number; isEstimate: boolean; ageSeconds: number }
 
 /** Why a request was shed. */
 export type ShedReason = 'requests' | 'bytes' | 'pool' | 'event_loop'
@@ -98,18 +106,17 @@ export class Metrics implements StoreObserver {
     this.#poolGauge('database_connections_idle', 'Connections that wait for work.', (pool) => pool.idle)
     this.#poolGauge('database_connections_max', 'Most connections of the pool.', (pool) => pool.max)
     this.#poolGauge('database_connections_waiting', 'Requests that wait for a connection.', (pool) => pool.waiting)
-    new Gauge({
-      name: 'queue_size',
-      help: 'Waiting items, delayed ones included; the same number from every replica.',
-      labelNames: ['queue'],
-      registers: [this.registry],
-      collect() {
-        this.reset()
-        quietly(() => {
-          for (const [queue, waiting] of read()?.queueSizes() ?? []) this.set({ queue }, waiting)
-        })
-      },
-    })
+    this.#queueGauge(
+      'queue_size',
+      'Waiting items, delayed ones included; the same number from every replica.',
+      (size) => size.waiting,
+    )
+    this.#queueGauge('queue_size_age_seconds', 'How old the figure of queue_size is.', (size) => size.ageSeconds)
+    this.#queueGauge(
+      'queue_size_estimated',
+      'Whether the figure of queue_size is an estimate (1) or exact (0).',
+      (size) => Number(size.isEstimate),
+    )
     new Gauge({
       name: 'schema_drift',
       help: 'Whether the schema differs from the one of this release (1) or not (0); absent while that is unknown.',
@@ -123,6 +130,13 @@ export class Metrics implements StoreObserver {
         })
       },
     })
+    this.#gauge('http_requests_in_flight', 'Requests under way that count in SHED_REQUESTS.', (sources) =>
+      sources.inFlight?.(),
+    )
+    this.#gauge('http_memory_held_bytes', 'Bytes of bodies, imports and answers that count in SHED_BYTES.', (sources) =>
+      sources.heldBytes?.(),
+    )
+    this.#changeGauges()
     new Gauge({
       name: 'sonoma_build_info',
       help: 'Always 1; the version is its label.',
@@ -131,16 +145,59 @@ export class Metrics implements StoreObserver {
     }).set({ version }, 1)
   }
 
-  #poolGauge(name: string, help: string, value: (pool: PoolCounts) => number): void {
+  #changeGauges(): void {
+    const read = () => this.#sources?.changeLag?.()
+    this.#gauge(
+      'change_feed_lag_seconds',
+      'For how long the oldest committed change waits for an older transaction, before the change feed shows it.',
+      (sources) => sources.changeLag?.().seconds,
+    )
+    new Gauge({
+      name: 'change_feed_blocked_by',
+      help: 'Always 1: the session that the change feed waits for; absent where it waits for none.',
+      labelNames: ['pid', 'application', 'state'],
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        quietly(() => {
+          const holder = read()?.holder
+          if (holder) this.set(holder, 1)
+        })
+      },
+    })
+  }
+
+  #queueGauge(name: string, help: string, value: (size: QueueSize) => number): void {
     const read = () => this.#sources
+    new Gauge({
+      name,
+      help,
+      labelNames: ['queue'],
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        quietly(() => {
+          for (const [queue, size] of read()?.queueSizes() ?? []) this.set({ queue }, value(size))
+        })
+      },
+    })
+  }
+
+  #poolGauge(name: string, help: string, value: (pool: PoolCounts) => number): void {
+    this.#gauge(name, help, (sources) => value(sources.pool()))
+  }
+
+  /** A gauge without labels; where its source has no figure it stays as it is. */
+  #gauge(name: string, help: string, value: (sources: MetricSources) => number | undefined): void {
+    const read = () => this.#sources && value(this.#sources)
     new Gauge({
       name,
       help,
       registers: [this.registry],
       collect() {
         quietly(() => {
-          const sources = read()
-          if (sources) this.set(value(sources.pool()))
+          const figure = read()
+          if (figure !== undefined) this.set(figure)
         })
       },
     })

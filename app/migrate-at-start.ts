@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { connect } from '../migrations/database/session.ts'
 import { MigrationError, sqlState } from '../migrations/errors.ts'
-import { migrate } from '../migrations/run.ts'
-import { connect } from '../migrations/session.ts'
-import { ConfigError } from './config-problems.ts'
+import { migrate } from '../migrations/run/run.ts'
+import { ConfigError } from './config/problems.ts'
 
 const PAUSE_MS = 1_000
 const SAID_AGAIN_MS = 10_000

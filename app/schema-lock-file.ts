@@ -1,11 +1,11 @@
-/** `npm run schema-lock`: writes migrations/schema.lock.json from an empty PostgreSQL of its own. */
+/** `npm run schema-lock`: writes migrations/schema/schema.lock.json from an empty PostgreSQL of its own. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { makeSchemaLock } from '../migrations/make-lock.ts'
-import { EmbeddedPostgres } from './embedded-postgres.ts'
+import { makeSchemaLock } from '../migrations/schema/write-schema-lock.ts'
+import { EmbeddedPostgres } from './embedded/embedded-postgres.ts'
 
-const FILE = join(import.meta.dirname, '..', 'migrations', 'schema.lock.json')
+const FILE = join(import.meta.dirname, '..', 'migrations', 'schema', 'schema.lock.json')
 const DATABASE = 'lock'
 
 const folder = await mkdtemp(join(tmpdir(), 'sonoma-schema-lock-'))

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import { type AppParts, buildInterface } from './app.ts'
 import { createAuthenticator } from './auth/authenticator.ts'
 import { Background } from './background.ts'
-import type { Config } from './config.ts'
+import type { Config } from './config/config.ts'
 import { Drain } from './drain.ts'
 import { listen } from './listen.ts'
 import { createLogger } from './log.ts'
@@ -12,6 +12,7 @@ import { Metrics } from './metrics.ts'
 import { MetricsServer } from './metrics-server.ts'
 import { EventLoopDelay } from './plugins/event-loop-delay.ts'
 import { Lifecycle } from './plugins/lifecycle.ts'
+import { Overload } from './plugins/overload.ts'
 import { Readiness } from './plugins/readiness.ts'
 import type { App } from './schemas/app.ts'
 import { ServiceObserver } from './service-observer.ts'
@@ -27,6 +28,9 @@ export type ServiceOptions = {
   /** Called when stopping took too long and what was left was cut. */
   onForcedStop?: () => void
 }
+
+/** What a test may give beside the parts themselves. */
+export type GivenParts = AppParts & { eventLoop: EventLoopDelay }
 
 /** Part of the time to stop that is kept for closing what is behind the requests. */
 const CLOSING_SHARE = 0.2
@@ -48,29 +52,27 @@ export async function startService(config: Config, options: ServiceOptions = {})
 }
 
 /** The HTTP interface without a server behind it, for tests and for its OpenAPI document; connects to nothing by itself. */
-export async function buildApp(config: Config, stores: Stores, parts: Partial<AppParts> = {}): Promise<App> {
+export async function buildApp(config: Config, stores: Stores, parts: Partial<GivenParts> = {}): Promise<App> {
   const log = parts.log ?? createLogger('off')
   const metrics = parts.metrics ?? new Metrics(VERSION)
   const lifecycle = parts.lifecycle ?? new Lifecycle()
+  const overload = parts.overload ?? createOverload(config, stores, parts.eventLoop)
   const readiness = new Readiness({
     health: stores.health,
     lifecycle,
     schemaDrift: () => stores.schemaDrift.current(),
     queuesRunning: () => true,
+    blockedBy: () => overload.blockedBy(),
     sinceLastQueryMs: () => metrics.sinceLastQueryMs(),
     log,
   })
-  const authenticator = parts.authenticator ?? (await createAuthenticator(config.auth, log))
-  const eventLoop = parts.eventLoop ?? new EventLoopDelay()
-  return await buildInterface(config, stores, {
-    log,
-    metrics,
-    lifecycle,
-    readiness,
-    authenticator,
-    eventLoop,
-    ...parts,
-  })
+  const onKeysFailed = (error: unknown) => metrics.backgroundError('auth_keys', error)
+  const authenticator = parts.authenticator ?? (await createAuthenticator(config.auth, log, onKeysFailed))
+  return await buildInterface(config, stores, { log, metrics, lifecycle, readiness, authenticator, overload, ...parts })
+}
+
+function createOverload(config: Config, { memory, database }: Stores, eventLoop = new EventLoopDelay()): Overload {
+  return new Overload(config.shed, { memory, poolWaiting: () => database.counts().waiting, eventLoop })
 }
 
 class RunningService implements Service {
@@ -84,6 +86,7 @@ class RunningService implements Service {
   readonly #lifecycle = new Lifecycle()
   readonly #eventLoop = new EventLoopDelay()
   readonly #stores: Stores
+  readonly #overload: Overload
   readonly #background: Background
   readonly #readiness: Readiness
   #app: App | undefined
@@ -95,12 +98,14 @@ class RunningService implements Service {
     this.#log = log
     this.#onForcedStop = onForcedStop
     this.#stores = createStores(config, new ServiceObserver(this.#metrics, log))
+    this.#overload = createOverload(config, this.#stores, this.#eventLoop)
     this.#background = new Background(this.#stores.background)
     this.#readiness = new Readiness({
       health: this.#stores.health,
       lifecycle: this.#lifecycle,
       schemaDrift: () => this.#stores.schemaDrift.current(),
       queuesRunning: () => this.#background.isRunning,
+      blockedBy: () => this.#overload.blockedBy(),
       sinceLastQueryMs: () => this.#metrics.sinceLastQueryMs(),
       log,
     })
@@ -108,6 +113,9 @@ class RunningService implements Service {
       pool: () => this.#stores.database.counts(),
       queueSizes: () => this.#stores.queueSizes.current(),
       schemaDrift: () => this.#stores.schemaDrift.current().drift,
+      changeLag: () => this.#stores.changeUpkeep.lag,
+      heldBytes: () => this.#stores.memory.heldBytes,
+      inFlight: () => this.#overload.inFlight.requests,
     })
   }
 
@@ -123,7 +131,7 @@ class RunningService implements Service {
       metrics: this.#metrics,
       lifecycle: this.#lifecycle,
       readiness: this.#readiness,
-      eventLoop: this.#eventLoop,
+      overload: this.#overload,
     })
     await this.#app.ready()
     const server = this.#app.server as Server

@@ -1,39 +1,46 @@
 import type { BackgroundWork } from './background.ts'
-import type { Config } from './config.ts'
+import { ByteBudget } from './byte-budget.ts'
+import type { Config } from './config/config.ts'
 import { LIMITS } from './contract.ts'
-import { parseJson } from './schemas/json.ts'
+import { AnswerRoom } from './store/answer-room.ts'
 import { Database } from './store/database.ts'
+import { ChangeFeed } from './store/documents/changes/feed.ts'
+import { ChangeUpkeep } from './store/documents/changes/upkeep.ts'
 import { DocumentStore } from './store/documents/document-store.ts'
-import { DocumentExporter } from './store/documents/export.ts'
-import { DocumentImporter } from './store/documents/import.ts'
+import { DocumentExporter } from './store/documents/export/export.ts'
+import { DocumentImporter } from './store/documents/import/import.ts'
 import { HealthStore } from './store/health.ts'
 import type { StoreObserver } from './store/observer.ts'
-import { BossMaintenance } from './store/queue/boss.ts'
-import { QueueCatalog } from './store/queue/catalog.ts'
-import { HostHousekeeping } from './store/queue/host-housekeeping.ts'
-import { QueueHosts } from './store/queue/hosts.ts'
-import { QueueListener } from './store/queue/listener.ts'
-import { PolitePop } from './store/queue/polite-pop.ts'
-import { QueueItems } from './store/queue/queue-items.ts'
+import { QueueAdmin } from './store/queue/admin/admin.ts'
+import { QueueCatalog } from './store/queue/definition/catalog.ts'
+import { QueueHosts } from './store/queue/polite/host-settings.ts'
+import { PolitePop } from './store/queue/polite/polite-pop.ts'
 import { QueueStore } from './store/queue/queue-store.ts'
-import { SizeSnapshot } from './store/queue/size-snapshot.ts'
-import { SizeCounter } from './store/queue/sizes.ts'
-import { Waiters } from './store/queue/waiters.ts'
+import { BossMaintenance } from './store/queue/upkeep/boss.ts'
+import { HostHousekeeping } from './store/queue/upkeep/host-housekeeping.ts'
+import { SizeSnapshot } from './store/queue/upkeep/size-snapshot.ts'
+import { SizeCounter } from './store/queue/upkeep/sizes.ts'
+import { QueueListener } from './store/queue/wait/listener.ts'
+import { Waiters } from './store/queue/wait/waiters.ts'
 import { SchemaDrift } from './store/schema-drift.ts'
 
 /** Everything that reaches the database. */
 export type Stores = QueueStores & {
+  /** What all of them, and the requests, may hold in memory together. */
+  memory: ByteBudget
   database: Database
   health: HealthStore
   documents: DocumentStore
   importer: DocumentImporter
   exporter: DocumentExporter
+  changes: ChangeFeed
+  changeUpkeep: ChangeUpkeep
   schemaDrift: SchemaDrift
 }
 
 type QueueStores = {
   queues: QueueStore
-  queueControl: { catalog: QueueCatalog; sizes: SizeCounter; items: QueueItems; hosts: QueueHosts }
+  queueControl: { catalog: QueueCatalog; sizes: SizeCounter; items: QueueAdmin; hosts: QueueHosts }
   queueSizes: SizeSnapshot
   /** What goes on beside the requests. */
   background: BackgroundWork[]
@@ -41,6 +48,7 @@ type QueueStores = {
 
 type QueueParts = {
   database: Database
+  room: AnswerRoom
   observer: StoreObserver
   catalog: QueueCatalog
   limits: { payloadBytes: number; jsonDepth: number }
@@ -52,27 +60,34 @@ export function createStores(config: Config, observer: StoreObserver): Stores {
   const { url, directUrl, maxPoolSize, acquireTimeoutMs, statementTimeoutMs } = config.database
   const database = new Database({ url, maxPoolSize, acquireTimeoutMs, statementTimeoutMs }, observer)
   const catalog = new QueueCatalog(database)
-  const parts = { database, observer, catalog }
+  const memory = new ByteBudget(config.shed.bytes)
+  const room = new AnswerRoom(memory, config.limits.answerBytes)
+  const parts = { database, observer, catalog, room }
   const limits = { ...config.limits, jsonDepth: LIMITS.jsonDepth }
   const waiters = new Waiters(parts)
-  const wake = (queue: string) => waiters.wake(queue)
+  const announce = (queue: string, beganAtMs: number) => waiters.announce(queue, beganAtMs)
   const schemaDrift = new SchemaDrift({ database, observer, intervalMs: config.database.schemaCheckIntervalMs })
+  const changeUpkeep = new ChangeUpkeep({ database, observer, keepDays: config.changesKeepDays })
   const queueStores = createQueueStores({ ...parts, limits, waiters }, directUrl ?? url)
   return {
     ...queueStores,
+    memory,
     database,
     schemaDrift,
     health: new HealthStore(database),
-    documents: new DocumentStore({ database, limits, queues: { catalog, limits, observer, wake } }),
-    importer: new DocumentImporter({ database, limits, observer, parse: parseJson }),
+    documents: new DocumentStore({ database, limits, room, queues: { catalog, limits, observer, announce } }),
+    importer: new DocumentImporter({ database, limits, observer, memory }),
     exporter: new DocumentExporter(database),
-    background: [...queueStores.background, schemaDrift],
+    changes: new ChangeFeed(parts),
+    changeUpkeep,
+    background: [...queueStores.background, schemaDrift, changeUpkeep],
   }
 }
 
 function createQueueStores(parts: QueueParts, directUrl: string): QueueStores {
   const { database, observer, catalog, waiters } = parts
   const wake = (queue: string) => waiters.wake(queue)
+  const announce = (queue: string, beganAtMs: number) => waiters.announce(queue, beganAtMs)
   const polite = new PolitePop({ ...parts, receipts: () => queues.receipts() })
   const queues = new QueueStore({ ...parts, polite })
   const queueSizes = new SizeSnapshot(parts)
@@ -84,7 +99,7 @@ function createQueueStores(parts: QueueParts, directUrl: string): QueueStores {
     queueControl: {
       catalog,
       sizes: new SizeCounter(database),
-      items: new QueueItems({ ...parts, onAvailable: wake }),
+      items: new QueueAdmin({ ...parts, onAvailable: announce }),
       hosts: new QueueHosts(database, catalog, wake),
     },
     queueSizes,

@@ -12,6 +12,8 @@ export type InstallOptions = {
   /** The image of managed databases and of tasks. */
   postgresImage: string
   pullPolicy: string
+  /** The Secrets that the operator's image is pulled with; they have to be in its namespace. */
+  pullSecrets: string[]
   /** The namespaces that the operator looks after, by Roles in each; empty: all, by one ClusterRole. */
   watchNamespaces: string[]
 }
@@ -23,6 +25,7 @@ export type Command = { help: boolean; out: string; install: InstallOptions }
 type Option = { variable: string; default: string; pattern: RegExp; allowed: string; meaning: string }
 
 const LABEL = '[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?'
+const SECRET = '[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?'
 const IMAGE: Pick<Option, 'pattern' | 'allowed'> = {
   pattern: /^[\w.:/@-]{1,500}$/,
   allowed: 'the name of a container image',
@@ -54,6 +57,14 @@ const OPTIONS = {
     pattern: /^(Always|IfNotPresent|Never)$/,
     allowed: 'Always, IfNotPresent or Never',
     meaning: "When the operator's image is pulled.",
+  },
+  'pull-secrets': {
+    variable: 'PULL_SECRETS',
+    default: '',
+    pattern: new RegExp(`^(${SECRET}(,${SECRET})*)?$`),
+    allowed: 'names of Secrets with commas between them',
+    meaning:
+      "Secrets of the operator's namespace that its image is pulled with. Instances name their own in image.pullSecrets.",
   },
   namespace: {
     variable: 'NAMESPACE',
@@ -90,6 +101,7 @@ export function readCommand(args: string[], env: Record<string, string | undefin
     image: value('image'),
     postgresImage: value('postgres-image'),
     pullPolicy: value('pull-policy'),
+    pullSecrets: value('pull-secrets').split(',').filter(Boolean),
     watchNamespaces: value('watch-namespaces').split(',').filter(Boolean),
   }
   const out = value('out')

@@ -1,12 +1,13 @@
 /** The command: reads the command line, runs one command and answers for people or as JSON. */
-import { migrateDown } from './down.ts'
+
+import { type Asked, HELP, readAsked } from './cli/options.ts'
+import { downText, planText, statusText, upText, verifyText } from './cli/texts.ts'
 import { EXIT_CODES, exitCodeOf, toMigrationError } from './errors.ts'
-import { type Asked, HELP, readAsked } from './options.ts'
-import { readPlan } from './plan.ts'
-import { migrate } from './run.ts'
-import { readStatus } from './status.ts'
-import { downText, planText, statusText, upText, verifyText } from './texts.ts'
-import { verifySchema } from './verify.ts'
+import { migrateDown } from './run/down.ts'
+import { readPlan } from './run/plan.ts'
+import { migrate } from './run/run.ts'
+import { readStatus } from './schema/status.ts'
+import { verifySchema } from './schema/verify.ts'
 
 type Answer = { value: object; text: string; exitCode?: number }
 

@@ -1,12 +1,12 @@
 import { VARIABLES, type Variable } from './config-variables.ts'
 
-const USAGE = `Sonoma Storage's operator: from a StorageInstance to a migrated, running, observed service.
+const USAGE = `Sonoma Storage's operator: runs the service of each StorageInstance.
 
-Usage: node operator/main.ts [--help | --version]
+Usage: npm run operator [-- --help | --version]      (in the image: /srv/operator/main.js)
 
-Everything is set by environment variables; an empty one is the same as none. A wrong value ends the start with exit
-code 2. Exit codes: 0 stopped as asked, 1 failed, 2 wrong configuration, 3 the lease ran out or was taken: another replica
-may lead, and nothing was written any more.
+All settings are environment variables. An empty variable is treated as not set. If a value is invalid, the operator exits
+with code 2. Exit codes: 0 stopped on request, 1 failed, 2 invalid configuration, 3 the lease expired or was taken over:
+another replica may lead, and this one wrote nothing more.
 `
 
 /** What `--help` prints: usage, and each variable with its default and what is allowed. */

@@ -66,65 +66,73 @@ const port = integer(0, 65_535)
  * An empty value is the same as none.
  */
 export const VARIABLES = {
-  WATCH_NAMESPACES: optional(namespaces, 'all namespaces', 'The namespaces whose instances are looked after.'),
+  WATCH_NAMESPACES: optional(namespaces, 'all namespaces', 'Namespaces whose instances the operator reconciles.'),
   POD_NAMESPACE: optional(
     text('the name of a namespace', (value) => DNS_LABEL.test(value)),
-    'that of the service account, or `default`',
-    'The namespace of the operator itself, where its Lease is.',
+    'namespace of the service account, or `default`',
+    'Namespace of the operator, which contains its Lease.',
   ),
   POD_NAME: optional(
     text('a name of at most 253 characters', (value) => DNS_NAME.test(value)),
     'the host name',
-    'The name of this replica, unique among them.',
+    'Name of this replica. It must be unique.',
   ),
   KUBECONFIG: optional(
     text('the path of a file', (value) => !value.includes('\0')),
     "the pod's service account",
-    'The kubeconfig file to reach the API server by, outside of a cluster.',
+    'Kubeconfig file for running outside a cluster.',
   ),
-  SERVICE_IMAGE: fixed(image, `sonoma-storage:${VERSION}`, 'The image of instances that name none.'),
-  POSTGRES_IMAGE: fixed(image, `sonoma-storage-postgres:${VERSION}`, 'The image of managed databases and of tasks.'),
-  WORKERS: fixed(integer(1, 100), '10', 'How many instances are reconciled at a time.'),
+  SERVICE_IMAGE: fixed(
+    image,
+    `sonoma-storage:${VERSION}`,
+    'Image of the service, its migrations and probes, for instances that do not set one.',
+  ),
+  POSTGRES_IMAGE: fixed(
+    image,
+    `sonoma-storage-postgres:${VERSION}`,
+    'Image of managed databases, and of the Jobs that try their settings.',
+  ),
+  WORKERS: fixed(integer(1, 100), '10', 'How many instances are reconciled concurrently.'),
   RECONCILE_TIMEOUT: fixed(
     duration('1s', '1h'),
     '2m',
-    'How long one reconcile may take before it is given up and tried again.',
+    'Maximum duration of a reconcile, after which it is aborted and retried.',
   ),
   SHUTDOWN_TIMEOUT: fixed(
     duration('0s', '10m'),
     '15s',
-    'How long the end waits for reconciles under way; less than the grace period of the pod.',
+    'How long shutdown waits for running reconciles. Must be less than the grace period of the pod.',
   ),
   LEASE_NAME: fixed(
     text('the name of an object', (value) => DNS_NAME.test(value)),
     LEASE_NAME,
-    'The Lease that the replicas take turns by.',
+    'Lease for leader election.',
   ),
   LEASE_DURATION: fixed(
     duration('1s', '10m'),
     '15s',
-    'After so long without renewal another replica may lead; whole seconds.',
+    'Time without renewal after which another replica may take over. Whole seconds.',
   ),
   LEASE_RENEW_DEADLINE: fixed(
     duration('500ms', '10m'),
     '10s',
-    'After so long without renewal the leader writes no more and ends; less than `LEASE_DURATION`.',
+    'Time without renewal after which the leader stops writing and exits. Must be less than `LEASE_DURATION`.',
   ),
   LEASE_RETRY_PERIOD: fixed(
     duration('100ms', '5m'),
     '2s',
-    'Time between two attempts to get or renew the lease; less than `LEASE_RENEW_DEADLINE`.',
+    'Time between two attempts to acquire or renew the lease. Must be less than `LEASE_RENEW_DEADLINE`.',
   ),
   WATCH_SILENCE: fixed(
     duration('1s', '1h'),
     '150s',
-    'A watch without a sign of life for so long is opened anew; the API server gives one a minute.',
+    'A watch that receives nothing for this time is reopened. The API server sends a bookmark about once a minute.',
   ),
-  REQUEST_TIMEOUT: fixed(duration('1s', '10m'), '30s', 'How long one request to the API server may take.'),
-  HOST: fixed(host, '::', 'The address that probes and metrics listen on; `::` is every one.'),
-  HEALTH_PORT: fixed(port, String(HEALTH_PORT), 'The port of `/livez` and `/readyz`; 0 takes a free one.'),
-  METRICS_PORT: fixed(port, String(METRICS_PORT), 'The port of `/metrics`; 0 takes a free one.'),
-  LOG_LEVEL: fixed(logLevel, 'info', 'How much is logged.'),
+  REQUEST_TIMEOUT: fixed(duration('1s', '10m'), '30s', 'Timeout of a request to the API server.'),
+  HOST: fixed(host, '::', 'Address that probes and metrics listen on; `::` means all addresses.'),
+  HEALTH_PORT: fixed(port, String(HEALTH_PORT), 'Port of `/livez` and `/readyz`. 0 chooses a free port.'),
+  METRICS_PORT: fixed(port, String(METRICS_PORT), 'Port of `/metrics`. 0 chooses a free port.'),
+  LOG_LEVEL: fixed(logLevel, 'info', 'Log level.'),
 } satisfies Record<string, Variable<unknown>>
 
 /** The values by the name of their variable. */

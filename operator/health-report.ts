@@ -14,10 +14,10 @@ export function parseHealth(body: unknown): Omit<SchemaReading, 'at'> {
 }
 
 function driftOf(schema: Health['schema']): Pick<SchemaReading, 'drift' | 'message'> {
-  if (schema?.drift === 'ok') return { drift: 'none', message: 'The schema is as the migrations left it.' }
+  if (schema?.drift === 'ok') return { drift: 'none', message: 'The schema matches the applied migrations.' }
   if (schema?.drift !== 'drifted') return { drift: 'unknown', message: 'The service has not compared its schema yet.' }
-  const advice = '`npm run migrate -- verify` shows it object by object.'
-  const said = `The schema was changed by something other than the migrations.${differences(schema.differences)}`
+  const advice = '`npm run migrate -- verify` shows the changes object by object.'
+  const said = `The schema was changed outside the migrations.${differences(schema.differences)}`
   return { drift: 'found', message: `${said} ${advice}` }
 }
 

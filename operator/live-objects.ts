@@ -35,7 +35,14 @@ export type Pod = KubeObject & {
 
 export type PodTemplate = {
   metadata?: { annotations?: Record<string, string> }
-  spec?: { containers?: { name: string; image?: string; resources?: Resources }[] }
+  spec?: { containers?: LiveContainer[] }
+}
+
+export type LiveContainer = {
+  name: string
+  image?: string
+  resources?: Resources
+  env?: { name: string; value?: string }[]
 }
 
 export type Deployment = KubeObject & {

@@ -1,4 +1,4 @@
-/** The operator as it runs in a cluster: `node operator/main.ts`. Exit codes: contract.ts. */
+/** The operator as it runs in a cluster: `npm run operator`. Exit codes: contract.ts. */
 import { ConfigError, loadConfig } from './config.ts'
 import { helpText } from './config-help.ts'
 import { EXIT_CODES } from './contract.ts'

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { KubeObject } from './api/object.ts'
 import type { StorageInstance, StorageInstanceStatus } from './api/storage-instance.ts'
-import { applyAll, nameOf } from './apply.ts'
+import { applyAll, isFailure, nameOf } from './apply.ts'
 import { eventsOf } from './condition-events.ts'
-import { hasCode } from './kube/api-error.ts'
+import { ApiError } from './kube/api-error.ts'
 import { observe, type Readings } from './observe.ts'
 import type { Observed } from './observed.ts'
 import { OwnWrites } from './own-writes.ts'
@@ -15,7 +15,7 @@ import { retainClaims } from './retain.ts'
 import type { ReconcileResult } from './runtime/workers.ts'
 import { SchemaReadings } from './schema-readings.ts'
 import { SecretReadings } from './secret-readings.ts'
-import { statusOf } from './status.ts'
+import { blindStatusOf, statusOf } from './status.ts'
 
 /** While the API server refuses something, or an object stands in the way. */
 const REFUSED_LOOK_MS = 60_000
@@ -42,11 +42,25 @@ export class Reconciler {
       return {}
     }
     try {
-      const observed = await observe({ ...this.#parts, readings: this.#readings }, instance, signal)
+      const observed = await this.#observe(instance, signal)
       return await this.#carryOut(observed, plan(observed), signal)
     } catch (error) {
       // The caches were behind, and what they lack is on its way.
-      if (hasCode(error, 409)) return { requeueAfterMs: OUTDATED_LOOK_MS }
+      if (error instanceof ApiError && error.isConflict) return { requeueAfterMs: OUTDATED_LOOK_MS }
+      throw error
+    }
+  }
+
+  /** An API server that lets nothing be read is told of, too: the log is not where people look. */
+  async #observe(instance: StorageInstance, signal: AbortSignal): Promise<Observed> {
+    try {
+      return await observe({ ...this.#parts, readings: this.#readings }, instance, signal)
+    } catch (error) {
+      if (error instanceof ApiError && error.code >= 400) {
+        const trouble = { message: error.message, isTransient: isFailure(error) }
+        const status = blindStatusOf({ instance, now: this.#parts.clock.now() }, trouble)
+        await this.#writeIfNew({ instance }, status, signal)
+      }
       throw error
     }
   }
@@ -66,18 +80,29 @@ export class Reconciler {
     const { client, log } = this.#parts
     const instance = keyOf(observed.instance)
     const onDone = (action: Action) => log.info({ instance, action: action.do, ...nameOf(action) }, 'carried out')
-    const { refusals, failure } = await applyAll({ client, now: observed.now, signal, onDone }, actions)
+    const { refusals, failure } = await applyAll({ client, observed, signal, onDone }, actions)
     const status = statusOf(observed, planned, refusals)
-    if (!isDeepStrictEqual(status, owned(observed.instance.status))) await this.#writeStatus(observed, status, signal)
+    await this.#writeIfNew(observed, status, signal)
     if (failure !== undefined) throw failure
     const waits = steps.flatMap((step) => step.requeueAfterMs ?? [])
     if (refusals.length > 0) waits.push(REFUSED_LOOK_MS)
     return waits.length === 0 ? {} : { requeueAfterMs: Math.min(...waits) }
   }
 
+  async #writeIfNew(
+    world: Pick<Observed, 'instance'>,
+    status: StorageInstanceStatus,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (!isDeepStrictEqual(status, owned(world.instance.status))) await this.#writeStatus(world, status, signal)
+  }
+
   /** The resourceVersion makes a status from an outdated world fail; what it says would be wrong. */
-  async #writeStatus(observed: Observed, status: StorageInstanceStatus, signal: AbortSignal): Promise<StorageInstance> {
-    const { instance } = observed
+  async #writeStatus(
+    { instance }: Pick<Observed, 'instance'>,
+    status: StorageInstanceStatus,
+    signal: AbortSignal,
+  ): Promise<StorageInstance> {
     const { apiVersion, kind } = instance
     const { name, namespace, resourceVersion } = instance.metadata
     const object = { apiVersion, kind, metadata: { name, namespace, resourceVersion }, status }

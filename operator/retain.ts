@@ -15,7 +15,7 @@ export async function retainClaims(parts: ReconcilerParts, key: string, signal: 
     const at = { resource: PERSISTENT_VOLUME_CLAIMS, namespace, name }
     const patch = { metadata: { annotations: { [NOTES.retainedFrom]: annotations[NOTES.instanceUid] } } }
     await client.patch(at, patch, { signal })
-    const message = `The StorageInstance ${key} is gone and its data is kept in the claim ${name}. An instance of the same name uses it again; to delete it: kubectl delete pvc ${name}.`
+    const message = `The StorageInstance ${key} was deleted and its data was kept in the claim ${name}. A new instance with the same name uses it again. To delete it: kubectl delete pvc ${name}.`
     events.record({ regarding: claim, type: 'Normal', reason: 'DataRetained', message, action: 'Retain' })
     log.info({ instance: key, claim: name, reason: 'DataRetained' }, message)
   }

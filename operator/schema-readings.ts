@@ -6,6 +6,7 @@ import { liveDeployment } from './plan/api.ts'
 import { nextReadingAt } from './plan/drift.ts'
 
 const TIMEOUT_MS = 3_000
+const MOST_BYTES = 65_536
 
 /** Asks `GET /health` of a service; answers its body, whatever the status. Rejects where nobody answers. */
 export type FetchHealth = (url: string, signal: AbortSignal) => Promise<unknown>
@@ -27,9 +28,9 @@ export class SchemaReadings {
   /** The uids of those that are being asked. */
   readonly #asked = new Set<string>()
 
-  constructor({ onReading, fetchHealth = fetchJson }: SchemaReadingsOptions) {
+  constructor({ onReading, fetchHealth: fetchIt = fetchHealth }: SchemaReadingsOptions) {
     this.#onReading = onReading
-    this.#fetchHealth = fetchHealth
+    this.#fetchHealth = fetchIt
   }
 
   /** The newest reading, at once. Asks for another when it is due, after a migration, and not while nobody can answer. */
@@ -79,7 +80,16 @@ function lastRunOf({ instance }: Observed): string | undefined {
   return instance.status?.runs?.migrate?.finishedAt
 }
 
-async function fetchJson(url: string, signal: AbortSignal): Promise<unknown> {
-  const answer = await fetch(url, { signal, redirect: 'error' })
-  return answer.json()
+/** Asks a service; its pods are not trusted with the memory of the operator, so a body over 64 KiB is given up where it passes that. */
+export async function fetchHealth(url: string, signal: AbortSignal): Promise<unknown> {
+  const { body } = await fetch(url, { signal, redirect: 'error' })
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of body ?? []) {
+    bytes += chunk.byteLength
+    // Leaving the loop closes the connection.
+    if (bytes > MOST_BYTES) throw new Error(`The answer is longer than ${MOST_BYTES} bytes.`)
+    chunks.push(chunk)
+  }
+  return JSON.parse(Buffer.concat(chunks).toString('utf8'))
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { explainDatabaseUrl } from '../migrations/database/database-url.ts'
 import type { KubeObject } from './api/object.ts'
 import type { SecretKey } from './desired/database-access.ts'
 import type { SecretContent } from './issue.ts'
@@ -40,6 +41,8 @@ function stateOf(secret: SecretContent, key: string): SecretState {
   const encoded = secret.data?.[key]
   if (!encoded) return { state: 'keyMissing' }
   const text = Buffer.from(encoded, 'base64').toString('utf8').trim()
+  const problem = explainDatabaseUrl(text)
+  if (problem !== undefined) return { state: 'invalid', problem }
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol)) {
     return { state: 'invalid', problem: 'it is not a URL that begins with postgresql://' }

@@ -35,16 +35,43 @@ export function statusOf(observed: Observed, plan: Plan, refusals: readonly Refu
   })
 }
 
+/** The status where the API server did not even let the world be looked at: that, and otherwise what was last known. */
+export function blindStatusOf(
+  observed: Pick<Observed, 'instance' | 'now'>,
+  { message, isTransient }: { message: string; isTransient: boolean },
+): StorageInstanceStatus {
+  const { instance } = observed
+  const step = isTransient ? unread(message) : forbidden(message)
+  const findings = [...gateFindings(observed), ...whole(observed, [step])]
+  const conditions = mergeConditions(instance, findings, rfc3339(observed.now))
+  const phase = gateOf(observed)?.reason ?? (isTransient ? instance.status?.phase : 'Stalled')
+  const observedGeneration = instance.metadata.generation ?? 0
+  const { backup: _backup, maintenance: _maintenance, ...former } = instance.status ?? {}
+  return { ...former, observedGeneration, conditions, ...(phase !== undefined && { phase }) }
+}
+
+function unread(said: string): Step {
+  const message = `The API server failed to answer; the operator retries. Its message: ${said}`
+  return { state: 'waiting', why: { reason: 'ReconcileFailed', message } }
+}
+
+function forbidden(said: string): Step {
+  const message = `The operator cannot read what it needs; it retries. Give it the permissions of install.yaml. The API server's message: ${said}`
+  return { state: 'blocked', why: { reason: 'ReconcileFailed', message } }
+}
+
+type Instance = Pick<Observed, 'instance'>
+
 /** What stops everything: the wish of the user, or the end of the instance. */
-function gateOf({ instance }: Observed): { reason: 'Paused' | 'Deleting'; message: string } | undefined {
+function gateOf({ instance }: Instance): { reason: 'Paused' | 'Deleting'; message: string } | undefined {
   if (instance.metadata.deletionTimestamp !== undefined) {
     return { reason: 'Deleting', message: 'The instance is being deleted.' }
   }
   if (!instance.spec.paused) return undefined
-  return { reason: 'Paused', message: 'spec.paused is true: nothing is changed until it is false again.' }
+  return { reason: 'Paused', message: 'spec.paused is true: the operator changes nothing until it is false.' }
 }
 
-function gateFindings(observed: Observed): Finding[] {
+function gateFindings(observed: Instance): Finding[] {
   const gate = gateOf(observed)
   if (gate === undefined) return []
   return [
@@ -54,46 +81,47 @@ function gateFindings(observed: Observed): Finding[] {
   ]
 }
 
-function whole(observed: Observed, steps: readonly Step[]): Finding[] {
+function whole(observed: Instance, steps: readonly Step[]): Finding[] {
   if (gateOf(observed) !== undefined) return []
   const later = waitingConditions(observed, steps)
   return [...later, ...summarize(steps).map((finding) => withDeletionNote(observed, finding))]
 }
 
 /** Conditions of what was not even looked at, because something before it is not there; what was true of it stays so. */
-function waitingConditions({ instance }: Observed, steps: readonly Step[]): Finding[] {
+function waitingConditions({ instance }: Instance, steps: readonly Step[]): Finding[] {
   const found = steps.flatMap((step) => step.findings ?? []).map((finding) => finding.type)
   const isKnown = instance.status?.conditions?.some(({ type }) => type === 'SchemaUpToDate')
   if (isKnown || found.includes('SchemaUpToDate')) return []
-  const message = 'The migrations run when the database answers.'
+  const message = 'Migrations run once the database is reachable.'
   return [{ type: 'SchemaUpToDate', status: 'False', reason: 'MigrationPending', message }]
 }
 
 /** Said while there is time: afterwards the data is there, or not. */
-function withDeletionNote({ instance }: Observed, finding: Finding): Finding {
+function withDeletionNote({ instance }: Instance, finding: Finding): Finding {
   const isUnconfirmed = instance.spec.deletionPolicy === 'Delete' && !isDataDeleted(instance)
   if (finding.type !== 'Ready' || !isUnconfirmed) return finding
   const { name } = instance.metadata
-  const note = `deletionPolicy Delete is not confirmed, so the data would be kept: kubectl annotate si ${name} storage.sonoma.dev/confirm-delete=${name}.`
+  const note = `deletionPolicy Delete is not confirmed, so the data would be kept. To confirm it: kubectl annotate si ${name} storage.sonoma.dev/confirm-delete=${name}.`
   return { ...finding, message: `${finding.message} ${note}` }
 }
 
-function refusalStep(observed: Observed, { kind, name, message, isTransient }: Refusal): Step {
+function refusalStep(observed: Observed, { kind, name, message, isTransient, isForeign }: Refusal): Step {
+  if (isForeign) return { state: 'blocked', why: { reason: 'ForeignObject', message } }
   if (isTransient) {
-    const failed = `The API server could not take the ${kind} ${name}; it is tried again. It says: ${message}`
+    const failed = `The API server failed to write the ${kind} ${name}; the operator retries. Its message: ${message}`
     return { state: 'waiting', why: { reason: 'ReconcileFailed', message: failed } }
   }
   const live = kind === 'PersistentVolumeClaim' ? findChild<Claim>(observed, { kind, metadata: { name } }) : undefined
   const size = live?.spec?.resources?.requests?.storage
   const why =
     size === undefined
-      ? ({ reason: 'InvalidSpec', message: `The API server refuses the ${kind} ${name}: ${message}` } as const)
+      ? ({ reason: 'InvalidSpec', message: `The API server rejects the ${kind} ${name}: ${message}` } as const)
       : ({ reason: 'VolumeNotGrown', message: notGrown(name, size, message) } as const)
   return { state: 'blocked', why }
 }
 
 function notGrown(claim: string, size: string, said: string): string {
-  return `The volume of the claim ${claim} stays at ${size}: ${said}. If its storage class can grow volumes, set allowVolumeExpansion: true on the class; if not, set spec.database.managed.storage.size back to ${size}.`
+  return `The volume of the claim ${claim} stays at ${size}: ${said}. If its storage class can expand volumes, set allowVolumeExpansion: true on the class; if not, set spec.database.managed.storage.size back to ${size}.`
 }
 
 function phaseOf(observed: Observed, steps: readonly Step[], conditions: readonly Condition[]): string {

@@ -44,14 +44,18 @@ const SQL = /\b(SELECT\s+[\w*(]|INSERT\s+INTO|UPDATE\s+\w+[\w.]*\s+SET|DELETE\s+
 describe('the two arrows', () => {
   test('routes reach the database only through the store', () => {
     expect(offences('app/routes/', /^(pg|pg-boss|pg-.*)$|^migrations\//)).toEqual([])
-    expect(offences('app/routes/', /^app\/(?!routes\/|schemas\/|store\/|errors\.ts|contract\.ts|plugins\/)/)).toEqual(
-      [],
-    )
+    expect(
+      offences('app/routes/', /^app\/(?!routes\/|schemas\/|store\/|json\/|errors\.ts|contract\.ts|plugins\/)/),
+    ).toEqual([])
   })
 
   test('the store knows neither the web nor the metrics', () => {
     expect(offences('app/store/', /^(fastify|@fastify\/.*|prom-client|pino|typebox.*)$/)).toEqual([])
-    expect(offences('app/store/', /^app\/(?!store\/|errors\.ts|contract\.ts)/)).toEqual([])
+    expect(offences('app/store/', /^app\/(?!store\/|json\/|errors\.ts|contract\.ts)/)).toEqual([])
+  })
+
+  test('reading JSON knows nothing of the service but its limits', () => {
+    expect(offences('app/json/', /^(?!app\/(json\/|contract\.ts$)|node:)/)).toEqual([])
   })
 
   test('SQL is written only under app/store, migrations and operator/tasks', () => {
@@ -63,7 +67,7 @@ describe('the two arrows', () => {
     const elsewhere = sources.filter((source) => !/^(app\/store|migrations|operator\/tasks)\//.test(source.path))
     const importing = elsewhere.filter((source) => source.imports.some((name) => /^pg(-boss)?$/.test(name)))
     expect(importing.map((source) => source.path)).toEqual(
-      ['app/embedded-postgres.ts'].filter((path) => importing.some((source) => source.path === path)),
+      ['app/embedded/embedded-postgres.ts'].filter((path) => importing.some((source) => source.path === path)),
     )
   })
 })

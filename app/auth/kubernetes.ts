@@ -1,5 +1,5 @@
-import type { AuthConfig } from '../config-auth.ts'
-import { type AllowList, parseAllowList } from './allow-list.ts'
+import type { AuthConfig } from '../config/auth.ts'
+import { type AllowList, AllowListReader } from './allow-list.ts'
 import type { AuthLog } from './caller.ts'
 import { fetchKeys } from './fetch-keys.ts'
 import { KeySet } from './key-set.ts'
@@ -9,8 +9,15 @@ import { WatchedFile } from './watched-file.ts'
 
 type KubernetesConfig = Extract<AuthConfig, { mode: 'kubernetes' }>
 
-/** For AUTH=kubernetes: checks tokens with what is mounted into the pod, read again when it changes. */
-export function createServiceAccounts(config: KubernetesConfig, log: AuthLog): ServiceAccounts {
+/**
+ * For AUTH=kubernetes: checks tokens with what is mounted into the pod, read again when it changes. `onFailure` is told of
+ * each fetch of keys that brought none.
+ */
+export function createServiceAccounts(
+  config: KubernetesConfig,
+  log: AuthLog,
+  onFailure?: (error: unknown) => void,
+): ServiceAccounts {
   const file = <T>(variable: string, path: string, parse: (text: string) => T) => {
     const watched = openFile(variable, path, () => new WatchedFile({ path, parse, log }))
     return () => watched.current()
@@ -24,11 +31,12 @@ export function createServiceAccounts(config: KubernetesConfig, log: AuthLog): S
     bearer: ifSet('AUTH_JWKS_TOKEN_FILE', config.bearerFile),
   }
   const { issuer, namespace, allowFile } = config
-  const nobody: AllowList = []
+  const lists = new AllowListReader(log)
+  const withoutFile: AllowList = 'own namespace'
   return new ServiceAccounts({
-    keys: new KeySet({ fetch: () => fetchKeys(source), log }),
+    keys: new KeySet({ fetch: () => fetchKeys(source), log, onFailure }),
     issuer: issuer === undefined ? file('AUTH_ISSUER', config.ownTokenFile, issuerOf) : () => issuer,
-    allowList: allowFile === undefined ? () => nobody : file('AUTH_ALLOW', allowFile, parseAllowList),
+    allowList: allowFile === undefined ? () => withoutFile : file('AUTH_ALLOW', allowFile, (list) => lists.read(list)),
     namespace: namespace === undefined ? file('POD_NAMESPACE', config.namespaceFile, text) : () => namespace,
   })
 }

@@ -1,4 +1,4 @@
-import { ConfigError } from '../config-problems.ts'
+import { ConfigError } from '../config/problems.ts'
 
 /** Opens a file that the configuration names; throws a ConfigError that names the variable where that fails. */
 export function openFile<T>(variable: string, path: string, open: () => T): T {

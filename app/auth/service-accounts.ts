@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose'
+import { LRUCache } from 'lru-cache'
 import { TOKEN_AUDIENCE } from '../contract.ts'
 import { Problem } from '../errors.ts'
 import { type AllowList, accessOf, type ServiceAccount } from './allow-list.ts'
@@ -28,7 +29,7 @@ type Checked = { account: ServiceAccount; validUntil: number; keyVersion: number
 export class ServiceAccounts implements Authenticator {
   readonly #rules: ServiceAccountRules
   readonly #now: () => number
-  readonly #checked = new Map<string, Checked>()
+  readonly #checked = new LRUCache<string, Checked>({ max: CACHE_ENTRIES })
 
   /** `now` is the wall clock in milliseconds. */
   constructor(rules: ServiceAccountRules, now: () => number = Date.now) {
@@ -76,8 +77,6 @@ export class ServiceAccounts implements Authenticator {
   }
 
   #remember(digest: string, account: ServiceAccount, claims: JWTPayload): void {
-    const oldest = this.#checked.keys().next()
-    if (this.#checked.size >= CACHE_ENTRIES && !oldest.done) this.#checked.delete(oldest.value)
     const validUntil = Math.min(this.#now() + CACHE_MS, (claims.exp ?? 0) * 1_000)
     this.#checked.set(digest, { account, validUntil, keyVersion: this.#rules.keys.version })
   }
@@ -90,14 +89,17 @@ export function issuerOf(token: string): string {
   return iss
 }
 
+/** The subject decides; what Kubernetes says beside it may be missing, but must not say anything else. */
 function accountOf(claims: JWTPayload): ServiceAccount {
   const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(claims.sub ?? '') ?? []
-  if (namespace !== undefined && name !== undefined) return { namespace, name }
-  const bound = claims['kubernetes.io'] as { namespace?: unknown; serviceaccount?: { name?: unknown } } | undefined
-  if (typeof bound?.namespace === 'string' && typeof bound.serviceaccount?.name === 'string') {
-    return { namespace: bound.namespace, name: bound.serviceaccount.name }
-  }
-  throw unauthorized('The token is not one of a service account.')
+  if (namespace === undefined || name === undefined) throw unauthorized('The token is not one of a service account.')
+  const bound = claims['kubernetes.io'] as
+    | { namespace?: unknown; serviceaccount?: { name?: unknown } }
+    | null
+    | undefined
+  const isSame = (bound?.namespace ?? namespace) === namespace && (bound?.serviceaccount?.name ?? name) === name
+  if (!isSame) throw unauthorized('The claims of the token name different accounts.')
+  return { namespace, name }
 }
 
 /** What is wrong with a token, said to whoever holds it. */

@@ -2,6 +2,7 @@
 import { lstat, readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { EmbeddedPostgresError } from './errors.ts'
+import { userName } from './owner.ts'
 
 /** A system user. `foreign` when this process has to switch to it (it is root). */
 export type Account = { uid: number; gid: number; name: string; foreign: boolean }
@@ -16,10 +17,10 @@ export async function chooseAccount(dataFolder: string): Promise<Account> {
   if (uid === undefined || gid === undefined) {
     throw new EmbeddedPostgresError('not_permitted', `The embedded PostgreSQL does not run on ${process.platform}.`)
   }
-  if (uid !== 0) return { uid, gid, name: `user ${uid}`, foreign: false }
+  if (uid !== 0) return { uid, gid, name: await userName(uid), foreign: false }
   const owner = await stat(dataFolder).catch(() => undefined)
-  if (owner && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid, name: `user ${owner.uid}`, foreign: true }
-  return serviceAccount()
+  if (!owner || owner.uid === 0) return serviceAccount()
+  return { uid: owner.uid, gid: owner.gid, name: await userName(owner.uid), foreign: true }
 }
 
 async function serviceAccount(): Promise<Account> {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { EmbeddedPostgres } from '../embedded-postgres.ts'
+import { EmbeddedPostgres } from './embedded-postgres.ts'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 10_000

@@ -18,6 +18,7 @@ import { dirname, join, resolve } from 'node:path'
 import { type Account, blockedAt, chooseAccount } from './account.ts'
 import { EmbeddedPostgresError } from './errors.ts'
 import { clearOrphans } from './orphans.ts'
+import { asUser, checkOwner } from './owner.ts'
 import { sharedFolder } from './shared-folder.ts'
 
 /** A data folder that exists, is owned by `account` and can be reached by it. `folder` has no symbolic links in it. */
@@ -36,9 +37,12 @@ export async function preparePlace(wanted: string, log: (line: string) => void):
   await asUser(folder, () => makeFolder(folder, account))
   await asUser(folder, () => access(folder, constants.R_OK | constants.W_OK | constants.X_OK))
   const obstacle = await blockedAt(folder, account)
-  if (obstacle === undefined) return { folder: await realpath(folder), account }
-  const message = `The data in ${folder} cannot be reached by ${account.name}, which runs PostgreSQL: ${obstacle} is closed to it.`
-  throw new EmbeddedPostgresError('not_permitted', message)
+  if (obstacle !== undefined) {
+    const message = `The data in ${folder} cannot be reached by ${account.name}, which runs PostgreSQL: ${obstacle} is closed to it. Open it with "chmod o+x ${obstacle}", or start as an ordinary user.`
+    throw new EmbeddedPostgresError('not_permitted', message)
+  }
+  await checkOwner(folder, dataFolderIn(folder), account)
+  return { folder: await realpath(folder), account }
 }
 
 /** Where PostgreSQL's own files are inside a data folder; beside it are the password and the log. */
@@ -84,15 +88,4 @@ async function makeFolder(folder: string, account: Account): Promise<void> {
   await mkdir(dirname(folder), { recursive: true, mode: 0o755 })
   await mkdir(folder, { recursive: true, mode: 0o700 })
   if (account.foreign) await chown(folder, account.uid, account.gid)
-}
-
-async function asUser(path: string, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work()
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code
-    if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw cause
-    const message = `This user may not use the data folder ${path} (${code}).`
-    throw new EmbeddedPostgresError('not_permitted', message, { cause })
-  }
 }

@@ -1,3 +1,4 @@
+// Not @fastify/accepts: for it a caller who accepts `application/json;charset=utf-8` does not accept JSON.
 /**
  * How much a caller wants something that it names in an Accept or Accept-Encoding header: 0 is not at all. `general` are the
  * wildcards that include it, the most particular first.

@@ -3,6 +3,7 @@ import { type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { Problem } from '../errors.ts'
 import { PROBLEM_MEDIA_TYPE, problemDocument } from '../schemas/problem.ts'
+import { SECURITY_HEADERS } from './security-headers.ts'
 
 type ParserError = Error & { code?: string }
 /** The answer that a socket is in the middle of; Node.js itself looks at it in the same place. */
@@ -39,6 +40,7 @@ function rawAnswer(problem: Problem): string {
     `content-type: ${PROBLEM_MEDIA_TYPE}`,
     `content-length: ${Buffer.byteLength(body)}`,
     `x-request-id: ${requestId}`,
+    ...Object.entries(SECURITY_HEADERS).map(([name, value]) => `${name}: ${value}`),
     'connection: close',
   ]
   return `${head.join('\r\n')}\r\n\r\n${body}`

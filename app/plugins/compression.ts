@@ -10,6 +10,7 @@ const MIN_BYTES = 1_400
 const OPTIONS = { level: constants.Z_BEST_SPEED }
 const COMPRESSIBLE = /^(application\/([\w.+-]*\+)?json|application\/(x-ndjson|javascript|x-yaml)|text\/|image\/svg)/
 
+// Not @fastify/compress: it packs an answer under its strong ETag.
 /**
  * Compresses answers with gzip for callers that accept it. An answer with a strong ETag is left as it is: its compressed
  * form would need another one.

@@ -1,8 +1,10 @@
+import type { TSchema } from 'typebox'
 import type { Caller } from '../auth/caller.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { Access } from '../contract.ts'
 import type { Problem } from '../errors.ts'
 import type { Readiness } from './readiness.ts'
+import type { RequestShare } from './request-share.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -12,6 +14,16 @@ declare module 'fastify' {
     probe?: boolean
     /** Media types that the route answers with; default: application/json. */
     produces?: readonly string[]
+    /** How the body is described where that says more than what is enforced of it. */
+    describedBody?: TSchema
+    /** The body may be left out altogether. */
+    optionalBody?: boolean
+    /** Most bytes of a body, decompressed, and never more than BODY_LIMIT. `none`: the route reads a stream, and bounds it itself. */
+    bodyLimit?: number | 'none'
+    /** The same for callers who may do no more than read. */
+    readersBodyLimit?: number
+    /** What a streamed answer holds in memory; default: 64 KiB. */
+    streamBytes?: number
     /** False: the answer is never compressed. */
     compress?: boolean
   }
@@ -28,8 +40,14 @@ declare module 'fastify' {
     caller: Caller | undefined
     /** Documents or items of the request, for its log line. */
     rows: number | undefined
-    /** Bytes of its body that are held in memory until it ends. */
-    heldBytes: number
+    /** Bytes of its JSON body, decompressed. */
+    bodyBytes: number
+    /** What it takes of what all requests share. */
+    share: RequestShare
+    /** Bytes of its answer that count in memory. */
+    answerBytes: number
+    /** Set where the same request may be sent again, as every GET: a large answer that there is no room for is 503 then. */
+    changesNothing: boolean
     /** The problem that the request was answered with. */
     problem: Problem | undefined
     /** Throws `forbidden` unless the caller has this level. */
@@ -39,5 +57,7 @@ declare module 'fastify' {
   interface FastifyReply {
     /** A signal for waiting (a long poll): aborts when the caller goes away or the service drains. */
     waitSignal(): AbortSignal
+    /** A signal that aborts when the caller goes away. */
+    goneSignal(): AbortSignal
   }
 }

@@ -1,5 +1,6 @@
 const INTERVAL_MS = 100
 
+// Not @fastify/under-pressure: it goes by the mean of a second, so that one long turn is overload.
 /**
  * Measures how late the event loop runs its timers. A single late turn (one large body) is not overload, so only what two
  * turns in a row have in common counts.

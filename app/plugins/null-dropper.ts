@@ -33,8 +33,8 @@ function objectDropper(properties: JsonSchema): Dropper {
   }
 }
 
-/** A schema without a type, such as that of a single item, takes anything. */
-function takesNull(schema: JsonSchema): boolean {
+/** Whether a schema takes null; one without a type, such as that of a single item, takes anything. */
+export function takesNull(schema: JsonSchema): boolean {
   const options = schema.anyOf ?? schema.oneOf
   if (Array.isArray(options)) return options.some((option) => takesNull(option as JsonSchema))
   if (Array.isArray(schema.enum)) return schema.enum.includes(null)

@@ -9,10 +9,11 @@ export class PathIndex {
     this.#patterns.set(url, pattern)
   }
 
-  /** The methods of a request target's path, in order; none where nothing is there. */
+  /** The methods of a request target's path, in order; none where nothing is there. A route of this very path is the only one. */
   methodsOf(target: string): string[] {
     const path = target.split(/[?#]/, 1)[0] ?? ''
-    const found = [...this.#patterns.values()].filter(({ matcher }) => matcher.test(path))
+    const exact = this.#patterns.get(path)
+    const found = exact ? [exact] : [...this.#patterns.values()].filter(({ matcher }) => matcher.test(path))
     return [...new Set(found.flatMap(({ methods }) => [...methods]))].sort()
   }
 }

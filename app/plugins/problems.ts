@@ -1,11 +1,14 @@
 import type { Server } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem, type ProblemCode } from '../errors.ts'
+import { JsonError } from '../json/json-error.ts'
 import type { App } from '../schemas/app.ts'
 import { PROBLEM_MEDIA_TYPE, problemDocument, problemHeaders } from '../schemas/problem.ts'
-import { errorCode } from '../store/database-errors.ts'
+import { databaseFate, toLastProblem } from '../store/database-errors.ts'
 import { answerClientErrors } from './client-errors.ts'
+import type { LeftoverBodies } from './leftover-body.ts'
 import { PathIndex } from './path-index.ts'
+import { SECURITY_HEADERS } from './security-headers.ts'
 
 /** Fastify's own errors, by their code. */
 const FRAMEWORK_ERRORS: Record<string, [ProblemCode, string]> = {
@@ -31,52 +34,63 @@ const CODE_OF_STATUS: Record<number, ProblemCode> = {
   429: 'too_many_requests',
 }
 
-// SQLSTATEs of a table, column, function or schema that is not there: the migrations of this release have not run.
-const NO_SCHEMA = new Set(['42P01', '42703', '42883', '3F000'])
-const NO_SCHEMA_DETAIL = 'The database does not have the schema that this release needs; the migrations have to run.'
+type Exchange = [request: FastifyRequest, reply: FastifyReply]
 
 /** Answers every error as a problem document: thrown ones, Fastify's own, unknown paths and methods, and broken HTTP. */
 export function answerProblems(app: App): void {
   const paths = new PathIndex()
   app.addHook('onRoute', (route) => paths.add(route.method, route.url))
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply))
+  const refuse = (request: FastifyRequest) => missing(request, paths.methodsOf(request.url))
+  // Before the body is read; the handler is for what a route itself does not find.
+  app.addHook('onRequest', (request, _reply, done) => done(request.is404 ? refuse(request) : undefined))
   app.setNotFoundHandler((request) => {
-    throw missing(request, paths.methodsOf(request.url))
+    throw refuse(request)
   })
   answerClientErrors(app.server as Server)
 }
 
 /** Turns anything thrown while a request is handled into its answer; what is no one's fault but ours is logged. */
-export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  reply.send(problemAnswer(error, request, reply))
+}
+
+/** Answers what Fastify finds wrong with an address before it looks for a route: no hook runs for that. */
+export function answerUnrouted(leftovers: LeftoverBodies, error: unknown, [request, reply]: Exchange): void {
+  const answer = problemAnswer(error, request, reply)
+  reply.headers(SECURITY_HEADERS).send(leftovers.dealWith(request, reply, answer))
+}
+
+/** Sets status and headers of the answer; answers its body. */
+function problemAnswer(error: unknown, request: FastifyRequest, reply: FastifyReply): string {
   const problem = toProblem(error)
   request.problem = problem
-  if (isSchemaMissing(error)) request.log.error({ error }, 'a request needs what the schema does not have')
+  if (databaseFate(error) === 'setup') request.log.error({ error }, 'a request needs what the schema does not have')
   if (problem.code === 'internal') request.log.error({ error }, 'a request failed because of a mistake of the service')
   reply
     .code(problem.status)
     .headers({ 'x-request-id': request.id, ...problemHeaders(problem) })
     .type(PROBLEM_MEDIA_TYPE)
-    .send(JSON.stringify(problemDocument(problem, request.id)))
+  return JSON.stringify(problemDocument(problem, request.id))
 }
 
 function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
+  if (error instanceof JsonError) return new Problem(error.code, `The body cannot be read. ${error.message}`)
   const { code, statusCode } = (error ?? {}) as Partial<FastifyError>
   const known = FRAMEWORK_ERRORS[code ?? '']
   if (known) return new Problem(known[0], known[1], { cause: error })
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new Problem(CODE_OF_STATUS[statusCode] ?? 'invalid_request', (error as Error).message, { cause: error })
   }
-  if (isSchemaMissing(error)) return new Problem('database_unavailable', NO_SCHEMA_DETAIL, { cause: error })
+  const passing = toLastProblem(error)
+  if (passing) return passing
   return new Problem('internal', 'The service made a mistake; its log says more under the requestId.', { cause: error })
 }
 
-function isSchemaMissing(error: unknown): boolean {
-  return NO_SCHEMA.has(errorCode(error) ?? '')
-}
-
 function missing(request: FastifyRequest, methods: string[]): Problem {
-  if (methods.length === 0) return new Problem('not_found', 'There is nothing under this path.')
+  const isKnown = methods.length > 0 && !methods.includes(request.method)
+  if (!isKnown) return new Problem('not_found', 'There is nothing under this path; /docs shows what there is.')
   const allow = methods.join(', ')
   return new Problem('method_not_allowed', `${request.method} is not allowed here; ${allow} is.`, {
     headers: { allow },

@@ -1,5 +1,5 @@
 import { REQUIRED_SCHEMA_VERSION } from '../contract.ts'
-import { type DatabaseHealth, type HealthStore, REQUIRED_QUEUE_SCHEMA } from '../store/health.ts'
+import { type DatabaseHealth, type HealthStore, READ_ONLY, REQUIRED_QUEUE_SCHEMA } from '../store/health.ts'
 import type { SchemaDriftState } from '../store/schema-drift.ts'
 import { VERSION } from '../version.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -37,6 +37,8 @@ export type ReadinessSources = {
   schemaDrift: () => SchemaDriftState
   /** Whether the background work of the queues runs. */
   queuesRunning: () => boolean
+  /** Why every request is turned away at the moment, if it is so. */
+  blockedBy: () => string | undefined
   /** Milliseconds since a statement last succeeded. */
   sinceLastQueryMs: () => number
   log: { info(message: string): void; warn(fields: object, message: string): void }
@@ -70,8 +72,14 @@ export class Readiness {
   /** Whether requests may be sent here, and if not why. */
   async check(): Promise<{ ready: boolean; reason: string }> {
     if (this.#sources.lifecycle.isStopping) return { ready: false, reason: 'the service is stopping' }
-    const reason = unreadyReason(await this.report())
+    const reason = await this.#unreadyReason()
     return { ready: reason === undefined, reason: reason ?? 'ready' }
+  }
+
+  async #unreadyReason(): Promise<string | undefined> {
+    const blockedBy = this.#sources.blockedBy()
+    if (blockedBy !== undefined) return `every request is turned away: ${blockedBy}`
+    return unreadyReason(await this.report())
   }
 
   async report(): Promise<HealthReport> {
@@ -88,16 +96,15 @@ export class Readiness {
   }
 
   #databaseState(found: DatabaseHealth): Omit<HealthReport['database'], 'connections'> {
-    if (found.reachable) {
-      return { status: found.writable ? 'ok' : 'read_only', serverVersion: found.serverVersion }
-    }
+    if (found.reachable) return { status: 'ok', serverVersion: found.serverVersion }
+    if (found.reason === READ_ONLY) return { status: 'read_only' }
     const isBusy = found.reason === 'timeout' && this.#sources.sinceLastQueryMs() < RECENT_QUERY_MS
     return isBusy ? { status: 'ok', reason: 'busy' } : { status: 'unreachable', reason: found.reason }
   }
 
   async #watch(): Promise<void> {
     if (this.#sources.lifecycle.isStopping) return
-    const reason = unreadyReason(await this.report())
+    const reason = await this.#unreadyReason()
     const said = reason ?? 'ready'
     if (said === this.#lastSaid) return
     this.#lastSaid = said

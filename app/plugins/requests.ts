@@ -2,10 +2,11 @@ import { randomUUIDv7 } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { Problem } from '../errors.ts'
+import type { ByteBudget } from '../byte-budget.ts'
 import type { Metrics } from '../metrics.ts'
 import type { App } from '../schemas/app.ts'
-import type { InFlight } from './in-flight.ts'
+import { type KnownHosts, refusalOf } from './framing.ts'
+import { RequestShare } from './request-share.ts'
 
 /** Status in log and metrics of a request whose caller went away before the answer (as nginx has it). */
 const CLIENT_GONE = 499
@@ -17,24 +18,28 @@ export function requestId(request: IncomingMessage): string {
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUIDv7()
 }
 
-export type RequestWatch = { inFlight: InFlight; metrics: Metrics; isStopping: () => boolean }
+export type RequestWatch = { memory: ByteBudget; metrics: Metrics; hosts: KnownHosts; isStopping: () => boolean }
 
-/** Follows each request from its first byte to the end of its answer: id, count, log line, metrics. */
+/** Follows each request from its first byte to the end of its answer: id, share, framing, log line, metrics. */
 export function watchRequests(app: App, watch: RequestWatch): void {
-  app.decorateRequest('heldBytes', 0)
+  app.decorateRequest('share')
+  app.decorateRequest('changesNothing', false)
   app.decorateRequest('rows', undefined)
   app.decorateRequest('problem', undefined)
   app.decorateReply('waitSignal', waitSignal)
+  app.decorateReply('goneSignal', goneSignal)
   app.addHook('onRequest', (request, reply, done) => {
     const startedAt = performance.now()
-    watch.inFlight.begin()
+    const share = new RequestShare(watch.memory.open())
+    request.share = share
+    request.changesNothing = request.method === 'GET' || request.method === 'HEAD'
     reply.header('x-request-id', request.id)
     // Not onResponse: that hook never runs for a caller who goes away, and what the request held would be lost.
     reply.raw.once('close', () => {
-      watch.inFlight.end(request.heldBytes)
+      share.end()
       finish(request, reply, performance.now() - startedAt, watch.metrics)
     })
-    done(refusal(request))
+    done(refusalOf(request, watch.hosts))
   })
   app.addHook('onSend', (request, reply, payload, done) => {
     // Keep-alive connections move to another replica.
@@ -46,28 +51,26 @@ export function watchRequests(app: App, watch: RequestWatch): void {
   })
 }
 
+/** One for all: an abort without a reason makes one, with its stack, for each request that ends. */
+const ENDED = new DOMException('The request has ended.', 'AbortError')
+
 function waitSignal(this: FastifyReply): AbortSignal {
   const { drainSignal } = this.server
   const controller = new AbortController()
-  const abort = () => controller.abort()
+  const abort = () => controller.abort(ENDED)
   if (drainSignal.aborted) abort()
   drainSignal.addEventListener('abort', abort)
-  this.raw.once('close', () => {
+  this.request.share.onEnd(() => {
     drainSignal.removeEventListener('abort', abort)
     abort()
   })
   return controller.signal
 }
 
-/** What is wrong with a request before anything else is looked at. */
-function refusal(request: FastifyRequest): Problem | undefined {
-  const { raw } = request
-  if (raw.headers.host === undefined && raw.httpVersion === '1.1') {
-    return new Problem('invalid_request', 'An HTTP/1.1 request needs a Host header.')
-  }
-  // PostgreSQL stores no NUL, so that no value with one can be found.
-  if (request.url.includes('%00')) return new Problem('invalid_request', 'The address holds a NUL character.')
-  return undefined
+function goneSignal(this: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  this.request.share.onEnd(() => controller.abort(ENDED))
+  return controller.signal
 }
 
 function finish(request: FastifyRequest, reply: FastifyReply, durationMs: number, metrics: Metrics): void {

@@ -1,38 +1,32 @@
-import type { ShedConfig } from '../config.ts'
 import { Problem } from '../errors.ts'
 import type { Metrics, ShedReason } from '../metrics.ts'
 import type { App } from '../schemas/app.ts'
-import type { EventLoopDelay } from './event-loop-delay.ts'
-import type { InFlight } from './in-flight.ts'
+import { InFlight } from './in-flight.ts'
+import type { Overload } from './overload.ts'
 
-export type SheddingSources = {
-  inFlight: InFlight
-  /** Requests that wait for a database connection. */
-  poolWaiting: () => number
-  eventLoop: EventLoopDelay
-  metrics: Metrics
-}
+// Pages that need no credential have a limit of their own: who may see nothing else must not be able to use up that of the others.
+const MAX_OPEN_REQUESTS = 200
 
-/** Turns requests away with 503 before the event loop, the pool or the memory drown; health checks always pass. */
-export function shedLoad(app: App, config: ShedConfig, sources: SheddingSources): void {
+/**
+ * Turns requests away with 503 before the event loop, the pool or the memory drown; health checks always pass. Whatever a
+ * request is refused for without looking at its body comes before this, so that it counts in nothing that others share.
+ */
+export function shedLoad(app: App, overload: Overload, metrics: Metrics): void {
+  const open = new InFlight()
   app.addHook('onRequest', (request, _reply, done) => {
-    if (request.routeOptions.config?.probe === true) return done()
-    const reason = overload(config, sources)
-    if (reason === undefined) return done()
-    sources.metrics.shed(reason)
-    done(overloaded())
+    const { probe, access } = request.routeOptions.config
+    if (probe === true) return done()
+    const places = access === 'Open' ? open : overload.inFlight
+    const reason = open.requests >= MAX_OPEN_REQUESTS && places === open ? 'requests' : overload.check()
+    if (reason !== undefined) return done(shed(reason, metrics))
+    request.share.takePlace(places)
+    done()
   })
 }
 
-function overload(config: ShedConfig, sources: SheddingSources): ShedReason | undefined {
-  if (sources.inFlight.requests > config.requests) return 'requests'
-  if (sources.inFlight.bytes > config.bytes) return 'bytes'
-  if (sources.poolWaiting() > config.poolWaiting) return 'pool'
-  if (sources.eventLoop.sustainedMs > config.eventLoopDelayMs) return 'event_loop'
-  return undefined
-}
-
-function overloaded(): Problem {
+/** Counts a request that is turned away; answers the problem to turn it away with. */
+export function shed(reason: ShedReason, metrics: Metrics): Problem {
+  metrics.shed(reason)
   // Spread over some seconds, so that those turned away do not all come back at once.
   const retryAfterSeconds = 1 + Math.floor(Math.random() * 3)
   return new Problem('overloaded', 'The service has too much to do; try again later.', { retryAfterSeconds })

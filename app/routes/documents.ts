@@ -6,6 +6,8 @@ import type { App } from '../schemas/app.ts'
 import {
   DeleteDocuments,
   DeletedDocuments,
+  DescribedLookup,
+  DescribedPatch,
   Document,
   DocumentPage,
   DocumentParams,
@@ -16,17 +18,19 @@ import {
   PostDocuments,
   PostedDocuments,
 } from '../schemas/documents.ts'
-import { checkOptionalTime, isItemError, isObject } from '../store/check.ts'
-import { isKnown } from '../store/documents/conditions.ts'
-import { FIELDS, type Field } from '../store/documents/document-json.ts'
+import { isObject } from '../store/check.ts'
+import { isKnown } from '../store/documents/change/conditions.ts'
+import { noSuchDocument } from '../store/documents/change/lock.ts'
+import { FIELDS, type Field } from '../store/documents/content/document-json.ts'
 import type { DocumentStore } from '../store/documents/document-store.ts'
-import type { FoundDocument } from '../store/documents/get.ts'
-import type { ListRequest } from '../store/documents/list.ts'
-import { noSuchDocument } from '../store/documents/lock.ts'
-import type { Lookup } from '../store/documents/lookup.ts'
-
-const JSON_TYPE = 'application/json; charset=utf-8'
+import type { FoundDocument } from '../store/documents/read/get.ts'
+import type { ListRequest } from '../store/documents/read/list.ts'
+import type { Lookup } from '../store/documents/read/lookup.ts'
 // RFC 7240: preferences are separated by commas, their parameters by semicolons.
+import { DELETE_BYTES, LOOKUP_BYTES, patchBytes } from './body-limits.ts'
+import { queryTime } from './query-time.ts'
+import { sendJson } from './send-json.ts'
+
 const STRICT = /(?:^|,)\s*handling\s*=\s*"?strict"?\s*(?:[,;]|$)/i
 const READ = { access: 'Read' } as const
 const WRITE = { access: 'Write' } as const
@@ -66,10 +70,14 @@ function writeRoutes(app: App, documents: DocumentStore): void {
     body: DeleteDocuments,
     response: { 200: DeletedDocuments },
   }
-  app.post('/api/documents/delete', { config: WRITE, schema: remove }, async (request) => {
-    request.rows = request.body.ids.length
-    return { deleted: await documents.deleteMany(request.body.ids) }
-  })
+  app.post(
+    '/api/documents/delete',
+    { config: { ...WRITE, bodyLimit: DELETE_BYTES }, schema: remove },
+    async (request) => {
+      request.rows = request.body.ids.length
+      return { deleted: await documents.deleteMany(request.body.ids) }
+    },
+  )
 }
 
 function readRoutes(app: App, documents: DocumentStore): void {
@@ -80,7 +88,9 @@ function readRoutes(app: App, documents: DocumentStore): void {
     body: LookupDocuments,
     response: { 200: FoundDocuments },
   }
-  app.post('/api/documents/lookup', { config: READ, schema: lookup }, async (request, reply) => {
+  const config = { ...READ, describedBody: DescribedLookup, bodyLimit: LOOKUP_BYTES }
+  app.post('/api/documents/lookup', { config, schema: lookup }, async (request, reply) => {
+    request.changesNothing = true
     const wanted = toLookup(request.body)
     request.rows = 'ids' in wanted ? wanted.ids.length : wanted.urls.length
     return sendJson(reply, await documents.lookUp(wanted))
@@ -124,15 +134,21 @@ function singleRoutes(app: App, documents: DocumentStore): void {
     operationId: 'patchDocument',
     tags,
     params,
+    consumes: ['application/merge-patch+json', 'application/json'],
     body: PatchDocument,
     response: { 200: Document },
   }
-  app.patch(path, { config: WRITE, schema: patch }, async (request, reply) => {
-    if (!isObject(request.body)) throw new Problem('invalid_request', 'A merge patch must be an object.')
-    const patched = await documents.patch(request.params.id, request.body, request.headers['if-match'])
-    request.rows = 1
-    return sendDocument(reply, patched)
-  })
+  const bodyLimit = patchBytes(app.config.limits.metadataBytes)
+  app.patch(
+    path,
+    { config: { ...WRITE, describedBody: DescribedPatch, bodyLimit }, schema: patch },
+    async (request, reply) => {
+      if (!isObject(request.body)) throw new Problem('invalid_request', 'A merge patch must be an object.')
+      const patched = await documents.patch(request.params.id, request.body, request.headers['if-match'])
+      request.rows = 1
+      return sendDocument(reply, patched)
+    },
+  )
 
   const remove = {
     summary: 'Delete a document',
@@ -147,11 +163,6 @@ function singleRoutes(app: App, documents: DocumentStore): void {
     request.rows = 1
     return reply.code(204).send(null)
   })
-}
-
-/** Answers a text that is JSON already. */
-function sendJson(reply: FastifyReply, json: string): FastifyReply {
-  return reply.type(JSON_TYPE).send(json)
 }
 
 function sendDocument(reply: FastifyReply, { json, tag }: FoundDocument): FastifyReply {
@@ -176,16 +187,10 @@ function toListRequest(query: ListDocuments): ListRequest {
   return {
     ...rest,
     limit,
-    updatedAfter: toTime('updatedAfter', updatedAfter),
-    updatedBefore: toTime('updatedBefore', updatedBefore),
+    updatedAfter: queryTime('updatedAfter', updatedAfter),
+    updatedBefore: queryTime('updatedBefore', updatedBefore),
     fields: fields === undefined ? undefined : toFields(fields),
   }
-}
-
-function toTime(name: string, value: string | undefined): string | undefined {
-  const time = checkOptionalTime(value, name)
-  if (isItemError(time)) throw new Problem('invalid_query', time.message)
-  return time ?? undefined
 }
 
 function toFields(list: string): Field[] {

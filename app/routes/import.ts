@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Problem } from '../errors.ts'
 import type { App } from '../schemas/app.ts'
-import { ImportAnswer, ImportedDocument, NDJSON_TYPE } from '../schemas/import.ts'
-import type { DocumentImporter } from '../store/documents/import.ts'
+import { linesOf, NDJSON_TYPE } from '../schemas/envelope.ts'
+import { ImportedDocument } from '../schemas/import.ts'
+import type { DocumentImporter } from '../store/documents/import/import.ts'
 
 const DESCRIPTION = `Any number of documents, one a line, gzip or not. The answer begins at once: a line for each line that is
 wrong, and the outcome as the last one. Lines are committed in chunks; an import that ends early goes on from
@@ -17,9 +19,11 @@ const SCHEMA = {
   tags: ['documents'],
   consumes: [NDJSON_TYPE],
   body: ImportedDocument,
-  response: { 200: { description: 'Errors, then the outcome', content: { [NDJSON_TYPE]: { schema: ImportAnswer } } } },
+  response: { 200: linesOf('ImportLine', 'Errors, then the outcome') },
 }
 
+/** Most lines of the answer are far shorter than the ids that they may quote. */
+const ERROR_LINES_BYTES = 262_144
 /** How long what a client goes on sending after the outcome is read and dropped, so that it gets to see the outcome. */
 const LINGER_MS = 2_000
 
@@ -28,8 +32,18 @@ export function importRoutes(importer: DocumentImporter): (app: App) => void {
   return (app) => {
     // The stream is the body: no limit but that of a line, and nothing is read before it is wanted.
     app.addContentTypeParser(NDJSON_TYPE, (_request, payload, done) => done(null, payload))
-    const config = { access: 'Write', produces: [NDJSON_TYPE], compress: false } as const
+    const config = {
+      access: 'Write',
+      produces: [NDJSON_TYPE],
+      compress: false,
+      bodyLimit: 'none',
+      streamBytes: ERROR_LINES_BYTES,
+    } as const
     app.post('/api/documents/import', { config, schema: SCHEMA }, async (request, reply) => {
+      // An empty body is an import of nothing, but a request without one is a mistake.
+      if (request.headers['content-type'] === undefined) {
+        throw new Problem('unsupported_media_type', `Send ${NDJSON_TYPE} here.`)
+      }
       return startImport(importer, request, reply)
     })
   }
@@ -45,12 +59,18 @@ type Ways = { reply: FastifyReply; answer: AnswerLines }
 
 async function runImport(importer: DocumentImporter, request: FastifyRequest, { reply, answer }: Ways): Promise<void> {
   const source = request.body instanceof Readable ? request.body : Readable.from([])
+  const { idleMs } = reply.server.config.timeouts
+  // A client that has to wait sends nothing, for however long that is.
+  const onClientsTurn = (isClientsTurn: boolean) => void request.raw.socket.setTimeout(isClientsTurn ? idleMs : 0)
+  onClientsTurn(false)
   const outcome = await importer.run({
     source,
     signal: reply.waitSignal(),
     stopping: reply.server.drainSignal,
     onError: (error) => answer.add(error),
+    onClientsTurn,
   })
+  onClientsTurn(true)
   request.rows = outcome.stored + outcome.failed
   answer.add(outcome)
   answer.push(null)

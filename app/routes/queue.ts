@@ -1,21 +1,14 @@
 import type { FastifyReply } from 'fastify'
 import { LIMITS } from '../contract.ts'
 import { Problem } from '../errors.ts'
+import { writeArray } from '../json/write.ts'
 import type { App } from '../schemas/app.ts'
-import { QueueAnswer, QueueRequest } from '../schemas/queue.ts'
+import { DescribedQueueRequest, QueueAnswer, QueueRequest } from '../schemas/queue.ts'
+import { itemTexts } from '../store/queue/item/item-json.ts'
 import type { QueueStore } from '../store/queue/queue-store.ts'
-
-type Operation = QueueRequest['operation']
-
-// A client of the original sends `items` with every operation.
-const KEYS: Record<Operation, ReadonlySet<string>> = {
-  push: new Set(['operation', 'queue', 'items']),
-  pop: new Set(['operation', 'queue', 'items', 'count', 'leaseSeconds', 'waitSeconds', 'polite']),
-  peek: new Set(['operation', 'queue', 'items', 'count']),
-  ack: new Set(['operation', 'queue', 'items']),
-  nack: new Set(['operation', 'queue', 'items']),
-  extend: new Set(['operation', 'queue', 'items']),
-}
+import type { PeekedItem, PoppedItem, PushResult, SettleResult } from '../store/queue/types.ts'
+import { TAKE_BYTES } from './body-limits.ts'
+import { sendJson } from './send-json.ts'
 
 const SCHEMA = {
   summary: 'Push, pop, peek, ack, nack or extend items of a queue',
@@ -26,21 +19,35 @@ const SCHEMA = {
   response: { 200: QueueAnswer },
 }
 
+// Who may only read can only peek.
+const CONFIG = { access: 'Read', describedBody: DescribedQueueRequest, readersBodyLimit: TAKE_BYTES } as const
+
 /** `POST /api/queue`: the items of queues. */
 export function queueRoutes(queues: QueueStore): (app: App) => void {
   return (app) => {
-    app.post('/api/queue', { config: { access: 'Read' }, schema: SCHEMA }, async (request, reply) => {
+    app.post('/api/queue', { config: CONFIG, schema: SCHEMA }, async (request, reply) => {
       const { body } = request
-      if (body.operation !== 'peek') request.requireAccess('Write')
-      checkKeys(body)
+      if (body.operation === 'peek') request.changesNothing = true
+      else request.requireAccess('Write')
+      checkSize(body, request.bodyBytes)
       const items = await perform(queues, body, reply)
       request.rows = items.length
-      return { success: items.every((item) => !('result' in item && item.result === 'invalid')), items }
+      const success = items.every((item) => !('result' in item && item.result === 'invalid'))
+      const before = `{"success":${success},"items":`
+      return sendJson(reply, await writeArray({ values: items, toTexts: textsOf, before, after: '}' }))
     })
   }
 }
 
-function perform(queues: QueueStore, body: QueueRequest, reply: FastifyReply) {
+type AnswerItem = PoppedItem | PeekedItem | PushResult | SettleResult
+
+function textsOf(items: AnswerItem[]): string[] {
+  const [first] = items
+  if (first === undefined || !('payloadJson' in first)) return [JSON.stringify(items).slice(1, -1)]
+  return itemTexts(items as (PoppedItem | PeekedItem)[])
+}
+
+function perform(queues: QueueStore, body: QueueRequest, reply: FastifyReply): Promise<AnswerItem[]> {
   const { operation, queue } = body
   const count = body.count ?? reply.server.config.queueBatchSize
   switch (operation) {
@@ -54,27 +61,30 @@ function perform(queues: QueueStore, body: QueueRequest, reply: FastifyReply) {
 }
 
 function popOptions({ leaseSeconds, waitSeconds, polite }: QueueRequest, reply: FastifyReply) {
-  const gone = new AbortController()
-  reply.raw.once('close', () => gone.abort())
   return {
     leaseSeconds,
     waitSeconds,
     polite: polite && { perHost: polite.perHost ?? 1 },
-    signal: gone.signal,
+    signal: reply.goneSignal(),
     waitSignal: waitSeconds === undefined ? undefined : reply.waitSignal(),
   }
 }
 
-function checkKeys(body: QueueRequest): void {
-  const allowed = KEYS[body.operation]
-  const extra = Object.keys(body).find((key) => !allowed.has(key))
-  if (extra === undefined) return
-  const detail = `The key "${extra}" is not one of the operation ${body.operation}.`
-  throw new Problem('invalid_request', detail, { errors: [{ pointer: `/${extra}`, code: 'unknown_key', detail }] })
+/** Only the body says which operation it is for. */
+function checkSize({ operation }: QueueRequest, bodyBytes: number): void {
+  if ((operation !== 'pop' && operation !== 'peek') || bodyBytes <= TAKE_BYTES) return
+  throw new Problem('body_too_large', `The body of a ${operation} is larger than ${TAKE_BYTES} bytes.`)
 }
 
 function itemsOf({ items }: QueueRequest): unknown[] {
   if (Array.isArray(items) && items.length <= LIMITS.itemsPerRequest) return items
-  const detail = `'items' must be an array of at most ${LIMITS.itemsPerRequest} items.`
-  throw new Problem('invalid_request', detail, { errors: [{ pointer: '/items', code: 'invalid_value', detail }] })
+  const form = `an array of at most ${LIMITS.itemsPerRequest} items`
+  const isMissing = items === undefined || items === null
+  const detail = isMissing ? `The key "items" is missing: ${form}.` : `'items' must be ${form}.`
+  const place = isMissing ? { pointer: '', code: 'missing' } : { pointer: '/items', code: codeOfItems(items) }
+  throw new Problem('invalid_request', detail, { errors: [{ ...place, detail }] })
+}
+
+function codeOfItems(items: unknown): string {
+  return Array.isArray(items) ? 'invalid_value' : 'invalid_type'
 }

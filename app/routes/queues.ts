@@ -1,14 +1,20 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { writeArray } from '../json/write.ts'
 import type { App } from '../schemas/app.ts'
 import * as schemas from '../schemas/queues.ts'
-import type { QueueCatalog, QueueDefinition, QueueOptions } from '../store/queue/catalog.ts'
-import type { QueueHosts } from '../store/queue/hosts.ts'
-import type { QueueItems } from '../store/queue/queue-items.ts'
-import type { SizeCounter } from '../store/queue/sizes.ts'
+import type { QueueAdmin } from '../store/queue/admin/admin.ts'
+import type { QueueCatalog, QueueDefinition, QueueOptions } from '../store/queue/definition/catalog.ts'
+import { itemTexts } from '../store/queue/item/item-json.ts'
+import type { QueueHosts } from '../store/queue/polite/host-settings.ts'
+import type { SizeCounter } from '../store/queue/upkeep/sizes.ts'
+import { OPTIONS_BYTES } from './body-limits.ts'
+import { sendJson } from './send-json.ts'
 
 /** What the control of queues works with. */
-export type QueueControl = { catalog: QueueCatalog; sizes: SizeCounter; items: QueueItems; hosts: QueueHosts }
+export type QueueControl = { catalog: QueueCatalog; sizes: SizeCounter; items: QueueAdmin; hosts: QueueHosts }
 
 const READ = { access: 'Read' } as const
+const WRITE = { access: 'Write' } as const
 const ADMIN = { access: 'Admin' } as const
 const tags = ['queues']
 const NO_CONTENT = { 204: schemas.Nothing }
@@ -45,19 +51,29 @@ function listRoutes(app: App, { catalog, sizes }: QueueControl): void {
 function changeRoutes(app: App, { catalog }: QueueControl): void {
   const put = {
     summary: 'Makes a queue, or replaces its options',
+    description:
+      'With `If-None-Match: *` the queue is only made (412 where there is one), which needs the access level Write; without, Admin.',
     operationId: 'putQueue',
     tags,
     params: schemas.QueuePath,
     body: schemas.QueueOptions,
     response: { 200: schemas.Queue, 201: schemas.Queue },
   }
-  app.put('/api/queues/:queue', { config: ADMIN, schema: put }, async ({ params, body }, reply) => {
-    const { created, definition } = await catalog.put(params.queue, toOptions(body))
-    return reply.code(created ? 201 : 200).send(toQueue(definition))
-  })
+  app.put(
+    '/api/queues/:queue',
+    { config: { ...WRITE, bodyLimit: OPTIONS_BYTES }, schema: put, onRequest: requireLevel },
+    async (request, reply) => {
+      const { queue } = request.params
+      const options = toOptions(request.body)
+      if (onlyCreates(request)) return reply.code(201).send(toQueue(await catalog.create(queue, options)))
+      const { created, definition } = await catalog.put(queue, options)
+      return reply.code(created ? 201 : 200).send(toQueue(definition))
+    },
+  )
 
   const remove = {
     summary: 'Deletes a queue that is empty, or by force with all its items',
+    description: 'A queue with very many items is 503 `unfinished` after 20 seconds: ask again, until it is gone.',
     operationId: 'deleteQueue',
     tags,
     params: schemas.QueuePath,
@@ -65,9 +81,20 @@ function changeRoutes(app: App, { catalog }: QueueControl): void {
     response: NO_CONTENT,
   }
   app.delete('/api/queues/:queue', { config: ADMIN, schema: remove }, async ({ params, query }, reply) => {
-    await catalog.delete(params.queue, { force: query.force ?? false })
+    await catalog.delete(params.queue, { force: query.force ?? false, signal: reply.waitSignal() })
     return reply.code(204).send(null)
   })
+}
+
+/** What is there already is for those to change who control queues; anybody who can push can make one. */
+function requireLevel(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
+  request.requireAccess(onlyCreates(request) ? 'Write' : 'Admin')
+  done()
+}
+
+/** RFC 9110: the condition holds where there is nothing under this address yet. */
+function onlyCreates({ headers }: FastifyRequest): boolean {
+  return headers['if-none-match']?.trim() === '*'
 }
 
 function pauseRoutes(app: App, { catalog }: QueueControl): void {
@@ -81,8 +108,10 @@ function pauseRoutes(app: App, { catalog }: QueueControl): void {
       params: schemas.QueuePath,
       response: { 200: schemas.Queue },
     }
-    app.post(`/api/queues/:queue/${action}`, { config: ADMIN, schema }, async ({ params }) =>
-      toQueue(await catalog.setPaused(params.queue, paused)),
+    app.post(
+      `/api/queues/:queue/${action}`,
+      { config: { ...ADMIN, bodyLimit: OPTIONS_BYTES }, schema },
+      async ({ params }) => toQueue(await catalog.setPaused(params.queue, paused)),
     )
   }
 }
@@ -97,15 +126,17 @@ function itemRoutes(app: App, { items }: QueueControl): void {
     querystring: schemas.BrowseQuery,
     response: { 200: schemas.ItemPage },
   }
-  app.get('/api/queues/:queue/items', { config: READ, schema: browse }, async (request) => {
+  app.get('/api/queues/:queue/items', { config: READ, schema: browse }, async (request, reply) => {
     const { state = 'waiting', limit = 100, cursor } = request.query
     const page = await items.browse(request.params.queue, { state, limit, cursor })
     request.rows = page.items.length
-    return page
+    const after = `,"nextCursor":${JSON.stringify(page.nextCursor)}}`
+    return sendJson(reply, await writeArray({ values: page.items, toTexts: itemTexts, before: '{"items":', after }))
   })
 
   const purge = {
     summary: 'Deletes the items of one state that are there now',
+    description: 'Answers within 30 seconds; where `more` is true, ask again.',
     operationId: 'purgeItems',
     tags,
     params: schemas.QueuePath,
@@ -114,16 +145,17 @@ function itemRoutes(app: App, { items }: QueueControl): void {
   }
   app.delete('/api/queues/:queue/items', { config: ADMIN, schema: purge }, async (request, reply) => {
     const { state = 'waiting' } = request.query
-    const purged = await items.purge(request.params.queue, { state, signal: reply.waitSignal() })
-    request.rows = purged
-    return { purged }
+    const answer = await items.purge(request.params.queue, { state, signal: reply.waitSignal() })
+    request.rows = answer.purged
+    return answer
   })
   redriveRoute(app, items)
 }
 
-function redriveRoute(app: App, items: QueueItems): void {
+function redriveRoute(app: App, items: QueueAdmin): void {
   const redrive = {
     summary: "Brings a queue's dead letters back into it, oldest first",
+    description: 'Answers within 30 seconds; where `more` is true, ask again.',
     operationId: 'redriveItems',
     tags,
     params: schemas.QueuePath,
@@ -134,11 +166,12 @@ function redriveRoute(app: App, items: QueueItems): void {
   const preValidation = async (request: { body?: unknown }) => {
     request.body ??= {}
   }
-  app.post('/api/queues/:queue/redrive', { config: ADMIN, schema: redrive, preValidation }, async (request, reply) => {
+  const config = { ...ADMIN, optionalBody: true, bodyLimit: OPTIONS_BYTES }
+  app.post('/api/queues/:queue/redrive', { config, schema: redrive, preValidation }, async (request, reply) => {
     const options = { limit: request.body.limit, signal: reply.waitSignal() }
-    const redriven = await items.redrive(request.params.queue, options)
-    request.rows = redriven
-    return { redriven }
+    const answer = await items.redrive(request.params.queue, options)
+    request.rows = answer.redriven
+    return answer
   })
 }
 
@@ -162,7 +195,9 @@ function hostRoutes(app: App, { hosts }: QueueControl): void {
     body: schemas.HostSettings,
     response: { 200: schemas.Host },
   }
-  app.put(path, { config: ADMIN, schema: put }, ({ params: { queue, host }, body }) => hosts.put(queue, host, body))
+  app.put(path, { config: { ...ADMIN, bodyLimit: OPTIONS_BYTES }, schema: put }, ({ params: { queue, host }, body }) =>
+    hosts.put(queue, host, body),
+  )
 
   const reset = {
     summary: "Makes the queue's politeness hold for a host",

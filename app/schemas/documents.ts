@@ -2,6 +2,8 @@ import Type, { type Static } from 'typebox'
 import { LIMITS } from '../contract.ts'
 import { ITEM_ERRORS } from '../errors.ts'
 import { closed, perItem, Timestamp } from './envelope.ts'
+import { FIELDS_PATTERN, TEXT_PATTERN } from './patterns.ts'
+import { QueueName } from './queue-name.ts'
 
 const Id = Type.String({ format: 'uuid' })
 const Url = Type.String({
@@ -36,7 +38,7 @@ const NewDocument = Type.Object(
 
 const Enqueue = Type.Object(
   {
-    queue: Type.String(),
+    queue: QueueName,
     unlessStored: Type.Optional(
       Type.Boolean({ default: false, description: 'Skips items whose `payload.url` is a stored document.' }),
     ),
@@ -79,7 +81,24 @@ export const PostedDocuments = Type.Object({
     }),
   ),
   summary: Type.Object({ inserted: Count, updated: Count, unchanged: Count, stale: Count, duplicate: Count }),
-  enqueued: Type.Object({ created: Count, duplicate: Count, stored: Count, invalid: Count }),
+  enqueued: Type.Object({
+    created: Count,
+    duplicate: Count,
+    stored: Count,
+    invalid: Count,
+    errors: Type.Array(
+      Type.Object({
+        enqueue: Type.Integer({ minimum: 0, description: 'Position in `enqueue`.' }),
+        index: Type.Integer({ minimum: 0, description: 'Position in its `items`.' }),
+        id: Type.Union([Type.String(), Type.Null()], {
+          description: 'As it was sent; null where there is none, or one that is too long.',
+        }),
+        code: Type.Enum(Object.keys(ITEM_ERRORS)),
+        error: Type.String({ description: 'What is wrong, for people.' }),
+      }),
+      { description: 'One for each invalid item, in the order of the request.' },
+    ),
+  }),
 })
 
 /** A document as it is read. */
@@ -96,29 +115,36 @@ export const Document = Type.Object({
 /** The path of one document. What is no UUID names none, and is 404. */
 export const DocumentParams = Type.Object({ id: Type.String() })
 
-/** The body of a merge patch. */
-export const PatchDocument = perItem(
-  Type.Object(
-    {
-      status: Type.Optional(Status),
-      metadata: Type.Optional(
-        Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()], {
-          description: 'Merged into the stored metadata, the four named fields included; null removes.',
-        }),
-      ),
-    },
-    closed,
-  ),
+/** The body of a merge patch; what is wrong with its content is judged by the store. */
+export const PatchDocument = Type.Unknown()
+export const DescribedPatch = Type.Object(
+  {
+    status: Type.Optional(Status),
+    metadata: Type.Optional(
+      Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()], {
+        description: 'Merged into the stored metadata, the four named fields included; null removes.',
+      }),
+    ),
+  },
+  closed,
 )
+
+const LookupKeys = Type.Array(Type.String(), { maxItems: LIMITS.lookupIds })
 
 /** The body of a look-up: either of the two. */
 export const LookupDocuments = Type.Object(
   {
-    ids: Type.Optional(Type.Array(Type.String(), { maxItems: LIMITS.lookupIds })),
-    urls: Type.Optional(Type.Array(Type.String(), { maxItems: LIMITS.lookupIds })),
+    ids: Type.Optional(LookupKeys),
+    urls: Type.Optional(LookupKeys),
   },
   { ...closed, description: 'Either `ids` or `urls`.' },
 )
+
+/** The same as two forms, the one that a look-up has to have each. */
+export const DescribedLookup = Type.Union([
+  Type.Object({ ids: LookupKeys, urls: Type.Optional(Type.Null()) }, closed),
+  Type.Object({ urls: LookupKeys, ids: Type.Optional(Type.Null()) }, closed),
+])
 
 export const FoundDocuments = Type.Object({
   documents: Type.Array(Document),
@@ -128,13 +154,31 @@ export const FoundDocuments = Type.Object({
 /** The query of a list. */
 export const ListDocuments = Type.Object(
   {
-    status: Type.Optional(Type.String()),
-    host: Type.Optional(Type.String()),
-    contentType: Type.Optional(Type.String()),
-    updatedAfter: Type.Optional(Type.String({ format: 'date-time', description: 'From this time, inclusive.' })),
+    status: Type.Optional(Type.String({ pattern: TEXT_PATTERN })),
+    host: Type.Optional(
+      Type.String({ pattern: TEXT_PATTERN, description: 'In any case, with or without a trailing dot.' }),
+    ),
+    contentType: Type.Optional(
+      Type.String({
+        pattern: TEXT_PATTERN,
+        description: 'The media type alone; parameters do not count.',
+        examples: ['text/html'],
+      }),
+    ),
+    updatedAfter: Type.Optional(
+      Type.String({
+        format: 'date-time',
+        description:
+          'From this time, inclusive. A filter and not a way to follow changes: a document can appear later with an earlier time.',
+      }),
+    ),
     updatedBefore: Type.Optional(Type.String({ format: 'date-time', description: 'To this time, exclusive.' })),
     fields: Type.Optional(
-      Type.String({ description: 'Parts of a document to answer, separated by commas.', examples: ['id,url,status'] }),
+      Type.String({
+        pattern: FIELDS_PATTERN,
+        description: 'Parts of a document to answer, separated by commas.',
+        examples: ['id,url,status'],
+      }),
     ),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.listLimit, default: LIMITS.listDefault })),
     cursor: Type.Optional(Type.String({ description: '`nextCursor` of the page before, with the same filters.' })),

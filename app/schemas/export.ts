@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox'
-import { ListDocuments } from './documents.ts'
+import { Document, ListDocuments } from './documents.ts'
 import { closed } from './envelope.ts'
 
 const { status, host, contentType, updatedAfter, updatedBefore } = ListDocuments.properties
@@ -22,3 +22,6 @@ export const ExportDocuments = Type.Object(
   closed,
 )
 export type ExportDocuments = Static<typeof ExportDocuments>
+
+/** A line of an export. */
+export const ExportLine = Type.Object(Document.properties, { $id: 'ExportLine', title: 'ExportLine' })

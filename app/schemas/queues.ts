@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { LIMITS } from '../contract.ts'
 import { closed, Timestamp } from './envelope.ts'
+import { QueueName, queueName } from './queue-name.ts'
 
 const YEAR_SECONDS = 366 * 86_400
 const TEN_YEARS_SECONDS = 10 * YEAR_SECONDS
@@ -8,10 +9,6 @@ const STATES = ['waiting', 'delayed', 'leased', 'done', 'failed'] as const
 
 const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
-const QueueName = Type.String({
-  pattern: `^[A-Za-z0-9][A-Za-z0-9_.-]{0,${LIMITS.queueNameLength - 1}}$`,
-  description: 'Letters, digits and _ - . and the first a letter or digit.',
-})
 const DelaySeconds = Type.Number({ minimum: 0, maximum: YEAR_SECONDS })
 const MaxActive = Type.Integer({ minimum: 1, maximum: 1_000_000 })
 
@@ -43,7 +40,11 @@ export const QueuePath = Type.Object({ queue: QueueName })
 /** Path of one host of a queue. */
 export const HostPath = Type.Object({
   queue: QueueName,
-  host: Type.String({ minLength: 1, maxLength: 255, description: 'The group of the items; in lower case.' }),
+  host: Type.String({
+    minLength: 1,
+    maxLength: 255,
+    description: 'The group of the items, in any case, with or without a trailing dot.',
+  }),
 })
 
 /** What is put: options that are not given (or null) get their defaults. */
@@ -53,9 +54,7 @@ export const QueueOptions = Type.Object(
     retryDelaySeconds: Type.Optional(RetryDelaySeconds),
     retryBackoff: Type.Optional(RetryBackoff),
     deadLetter: Type.Optional(
-      Type.String({
-        description: 'The queue that takes dead letters, made where it is not there. Null: kept as failed.',
-      }),
+      queueName('The queue that takes dead letters, made where it is not there. Null: kept as failed.'),
     ),
     maxAgeSeconds: Type.Optional(MaxAgeSeconds),
     keepDoneSeconds: Type.Optional(KeepDoneSeconds),
@@ -137,8 +136,10 @@ export const ItemPage = Type.Object({
   nextCursor: nullable(Type.String()),
 })
 
+const More = Type.Boolean({ description: 'The time was over before all was done: ask again.' })
+
 /** The answer to a purge. */
-export const Purged = Type.Object({ purged: Type.Integer({ minimum: 0 }) })
+export const Purged = Type.Object({ purged: Type.Integer({ minimum: 0 }), more: More })
 
 /** The body of a redrive. */
 export const RedriveRequest = Type.Object(
@@ -148,7 +149,7 @@ export const RedriveRequest = Type.Object(
   closed,
 )
 /** The answer to a redrive. */
-export const Redriven = Type.Object({ redriven: Type.Integer({ minimum: 0 }) })
+export const Redriven = Type.Object({ redriven: Type.Integer({ minimum: 0 }), more: More })
 
 /** What is put for a host: settings that are not given (or null) are the queue's. */
 export const HostSettings = Type.Object(

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
 /** Runs one loop in the background. `start` begins it once; `stop` aborts its signal and waits until it has ended. */
 export class BackgroundLoop {
   readonly #run: (signal: AbortSignal) => Promise<void>
@@ -24,4 +26,9 @@ export class BackgroundLoop {
     await this.#running
     this.#stopping = undefined
   }
+}
+
+/** Waits so long, or until the signal aborts; never rejects. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return delay(ms, undefined, { signal }).catch(() => undefined)
 }

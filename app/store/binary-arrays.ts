@@ -2,7 +2,6 @@
  * One-dimensional arrays in PostgreSQL's binary format: node-postgres sends a Buffer as a binary parameter as it is. Against
  * text arrays or one JSON document the server saves the parsing, which is a third of what a row costs it.
  */
-import { randomFillSync } from 'node:crypto'
 
 const OID = { bytea: 17, int8: 20, text: 25, timestamptz: 1184, uuid: 2950, jsonb: 3802 } as const
 const HEADER_BYTES = 20
@@ -43,22 +42,6 @@ export function jsonbArray(values: readonly string[]): Buffer {
 /** uuid[] of canonical texts. */
 export function uuidArray(values: Texts): Buffer {
   return hexArray(OID.uuid, values.map(withoutDashes), 16)
-}
-
-/** uuid[] of new UUIDv7s, whose random parts are made together: a call for each is more than the rest of the work. */
-export function newUuidArray(count: number): Buffer {
-  const bytes = 16
-  const stride = LENGTH_BYTES + bytes
-  const buffer = allocate(OID.uuid, count, count * bytes)
-  randomFillSync(buffer, HEADER_BYTES)
-  const now = Date.now()
-  for (let offset = HEADER_BYTES; offset < buffer.length; offset += stride) {
-    const start = buffer.writeInt32BE(bytes, offset)
-    buffer.writeUIntBE(now, start, 6)
-    buffer[start + 6] = 0x70 | ((buffer[start + 6] as number) & 0x0f)
-    buffer[start + 8] = 0x80 | ((buffer[start + 8] as number) & 0x3f)
-  }
-  return buffer
 }
 
 /** bytea[] of hexadecimal texts, each of `bytes` bytes. */

@@ -1,4 +1,5 @@
 import type { ItemError, ItemErrorCode } from '../errors.ts'
+import { ExactNumber } from '../json/numbers.ts'
 
 /** A JSON object whose values are not known yet. */
 export type RawObject = { readonly [key: string]: unknown }
@@ -30,9 +31,9 @@ export function isItemError(value: unknown): value is ItemError {
   return typeof value === 'object' && value !== null && 'code' in value && 'message' in value
 }
 
-/** Whether a value is a JSON object (not null, not an array). */
+/** Whether a value is a JSON object (not null, not an array, not a number that is kept as it was written). */
 export function isObject(value: unknown): value is RawObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber)
 }
 
 /** Whether a value is a UUID in its canonical form, in either case. */
@@ -45,23 +46,38 @@ export function isStorable(text: string): boolean {
   return text.isWellFormed() && !text.includes('\0')
 }
 
-/** A caller's text as part of an error message: quoted, well-formed and short. */
-export function shown(text: string): string {
-  const short = text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}...` : text
-  return JSON.stringify(short.toWellFormed())
+/** As much of a caller's text as an answer says of it; the text may be as long as a body. */
+export function shortened(text: string): string {
+  return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}...` : text
 }
 
-/** Finds a key that is not allowed; the error names it. */
+/** A caller's text as part of an error message: quoted, well-formed and short. */
+export function shown(text: string): string {
+  return JSON.stringify(shortened(text).toWellFormed())
+}
+
+/** A sentence for the caller of a key that has no meaning here: it, and the ones that have. */
+export function unknownKey(key: string, allowed: readonly string[], noun = 'key'): string {
+  const rest = allowed.length === 0 ? 'none is taken here' : `allowed: ${allowed.join(', ')}`
+  return `The ${noun} ${shown(key)} is not known; ${rest}.`
+}
+
+/** Finds a key that is not allowed; the error names it, and those that are. */
 export function checkKeys(raw: RawObject, allowed: ReadonlySet<string>): ItemError | undefined {
   for (const key in raw) {
-    if (!allowed.has(key)) return itemError('unknown_key', `The key ${shown(key)} is not known.`)
+    if (!allowed.has(key)) return itemError('unknown_key', unknownKey(key, [...allowed]))
   }
   return undefined
 }
 
+function wrongType(value: unknown, name: string, expected: string): ItemError {
+  const isMissing = value === undefined || value === null
+  return itemError('invalid_type', isMissing ? `${name} is missing.` : `${name} must be ${expected}.`)
+}
+
 /** Checks that a value is a text that can be stored, of allowed length. */
 export function checkText(value: unknown, field: TextField): ItemError | undefined {
-  if (typeof value !== 'string') return itemError('invalid_type', `${field.name} must be a string.`)
+  if (typeof value !== 'string') return wrongType(value, field.name, 'a string')
   if (!isStorable(value)) return itemError('invalid_text', `${field.name} holds a NUL or a lone surrogate.`)
   const minBytes = field.minBytes ?? 0
   if (value.length < minBytes) return itemError('invalid_text', `${field.name} is shorter than ${minBytes} bytes.`)
@@ -72,7 +88,7 @@ export function checkText(value: unknown, field: TextField): ItemError | undefin
 
 /** Checks that a value is an integer within its range. */
 export function checkInteger(value: unknown, field: IntegerField): ItemError | undefined {
-  if (typeof value !== 'number') return itemError('invalid_type', `${field.name} must be a number.`)
+  if (typeof value !== 'number') return wrongType(value, field.name, 'a number')
   if (Number.isInteger(value) && value >= field.min && value <= field.max) return undefined
   return itemError('invalid_number', `${field.name} must be an integer from ${field.min} to ${field.max}.`)
 }
@@ -82,7 +98,7 @@ export function checkInteger(value: unknown, field: IntegerField): ItemError | u
  * digits (further ones are cut): such texts compare like the times they stand for. A leap second is the next minute's first.
  */
 export function checkTime(value: unknown, name: string): string | ItemError {
-  if (typeof value !== 'string') return itemError('invalid_type', `${name} must be a string.`)
+  if (typeof value !== 'string') return wrongType(value, name, 'a string')
   const text = toUtcText(value)
   return (
     text ?? itemError('invalid_time', `${name} must be an RFC 3339 time with an offset, such as 2026-01-31T12:00:00Z.`)
@@ -172,13 +188,31 @@ const FAULTS = {
   invalid_text: (field: JsonField) => `${field.name} holds a text or key with a NUL or a lone surrogate.`,
 }
 
-function findFault(value: unknown, depthLeft: number): 'too_deep' | 'invalid_number' | undefined {
+type Fault = 'too_deep' | 'invalid_number'
+
+function findFault(value: unknown, depthLeft: number): Fault | undefined {
   // JSON.parse makes Infinity of 1e400.
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : 'invalid_number'
   if (typeof value !== 'object' || value === null) return undefined
+  if (value instanceof ExactNumber) return value.isInRange ? undefined : 'invalid_number'
   if (depthLeft === 0) return 'too_deep'
+  return Array.isArray(value)
+    ? findFaultOfMembers(value, depthLeft - 1)
+    : findFaultOfKeys(value as RawObject, depthLeft - 1)
+}
+
+/** By their numbers: for each of its keys an array would have to make a text. */
+function findFaultOfMembers(values: unknown[], depthLeft: number): Fault | undefined {
+  for (let index = 0; index < values.length; index += 1) {
+    const fault = findFault(values[index], depthLeft)
+    if (fault !== undefined) return fault
+  }
+  return undefined
+}
+
+function findFaultOfKeys(value: RawObject, depthLeft: number): Fault | undefined {
   for (const key in value) {
-    const fault = findFault((value as RawObject)[key], depthLeft - 1)
+    const fault = findFault(value[key], depthLeft)
     if (fault !== undefined) return fault
   }
   return undefined
@@ -188,6 +222,7 @@ function findFault(value: unknown, depthLeft: number): 'too_deep' | 'invalid_num
 function hasStorableTexts(value: unknown): boolean {
   if (typeof value === 'string') return isStorable(value)
   if (typeof value !== 'object' || value === null) return true
+  if (value instanceof ExactNumber) return true
   if (Array.isArray(value)) return value.every(hasStorableTexts)
   return Object.entries(value).every(([key, member]) => isStorable(key) && hasStorableTexts(member))
 }

@@ -1,10 +1,15 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { Problem } from '../errors.ts'
-import { isRetryable, toProblem } from './database-errors.ts'
+import type { Connection, TimeLimit } from './connection/connection.ts'
+import { ConnectionPool, type PoolCounts } from './connection/pool.ts'
+import { endsConnection, isRetryable, losesName, toProblem } from './database-errors.ts'
 import type { StoreObserver } from './observer.ts'
 
-/** One SQL statement. With a `name` it is prepared once a connection; the name is also its label in the metrics. */
-export type Statement = { name?: string; text: string }
+/**
+ * One SQL statement. With a `name` it is prepared once a connection. `label` says in the metrics what it does, one of a closed
+ * set; absent it is the name, and without that `other`.
+ */
+export type Statement = { name?: string; label?: string; text: string }
 
 /** What a statement answers: its rows, and how many rows it touched. */
 export type Result<R> = { rows: R[]; rowCount: number }
@@ -14,57 +19,57 @@ export interface Session {
   query<R = Record<string, unknown>>(statement: Statement, values?: unknown[]): Promise<Result<R>>
 }
 
+export type { PoolCounts } from './connection/pool.ts'
+
 export type DatabaseOptions = {
   url: string
   /** Most connections at a time. */
   maxPoolSize: number
+  /** After so long a statement is cancelled; its request is answered at most 5 s later, whatever the server does. */
   statementTimeoutMs: number
   /** How long a request waits for a connection before it is refused with 503. */
   acquireTimeoutMs: number
   applicationName?: string
 }
 
-/** Connections in the pool at this moment; `waiting` counts requests that wait for one. */
-export type PoolCounts = { total: number; idle: number; waiting: number; max: number }
-
-const TRANSACTION_ATTEMPTS = 5
+const ATTEMPTS = 5
+// What a request may take beyond the statement timeout: waiting for a connection, and for the cancelled statement to end.
+const BEYOND_MS = 4_500
+const GRACE_MS = 2_000
+const LEAST_MS = 250
+const MAINTENANCE = { timeoutMs: 3_600_000, graceMs: 10_000 }
 
 /**
- * The only way to PostgreSQL: one pool, named statements, retries of serialization failures and deadlocks (40001, 40P01).
+ * The only way to PostgreSQL: one pool, named statements, retries of what PostgreSQL has rolled back for a passing reason.
  * Errors leave as `Problem`s: `database_unavailable` for a lost or refused connection, `query_timeout` for a statement that
  * took longer than `statementTimeoutMs`; any other keeps its SQLSTATE in `code`.
  */
 export class Database implements Session {
-  readonly #pool: pg.Pool
+  readonly #pool: ConnectionPool
+  /** For what may take long. */
+  readonly #apart: ConnectionPool
   readonly #observer: StoreObserver
-  readonly #max: number
+  readonly #statementTimeoutMs: number
+  #maintaining: Promise<unknown> = Promise.resolve()
 
   constructor(options: DatabaseOptions, observer: StoreObserver) {
+    const { url, maxPoolSize: maxSize, statementTimeoutMs } = options
     this.#observer = observer
-    this.#max = options.maxPoolSize
-    this.#pool = new pg.Pool({
-      connectionString: options.url,
-      max: options.maxPoolSize,
-      connectionTimeoutMillis: options.acquireTimeoutMs,
-      idleTimeoutMillis: 30_000,
-      statement_timeout: options.statementTimeoutMs,
-      application_name: options.applicationName ?? 'sonoma-storage',
-      keepAlive: true,
-      types: { getTypeParser },
-    })
-    // An idle connection that breaks is only taken out of the pool; without a listener it would end the process.
-    // Those that are being closed may be closed by the server first.
-    this.#pool.on('error', (error) => {
-      if (!this.#pool.ending) observer.backgroundError('pool', error)
-    })
-    // One that breaks while it is lent out tells whoever runs a statement on it; without a listener that, too, would end
-    // the process (node-postgres, "Client has encountered a connection error").
-    this.#pool.on('connect', (client) => client.on('error', () => undefined))
+    this.#statementTimeoutMs = statementTimeoutMs
+    const acquireTimeoutMs = Math.min(options.acquireTimeoutMs, statementTimeoutMs + BEYOND_MS - 2 * LEAST_MS)
+    const applicationName = options.applicationName ?? 'sonoma-storage'
+    const common = { url, acquireTimeoutMs, applicationName }
+    this.#pool = new ConnectionPool({ ...common, maxSize, statementTimeoutMs }, observer)
+    this.#apart = new ConnectionPool({ ...common, maxSize: 1, statementTimeoutMs: MAINTENANCE.timeoutMs }, observer)
   }
 
   /** Runs one statement on any connection, in its own transaction. Tried again on a deadlock or serialization failure. */
   query<R = Record<string, unknown>>(statement: Statement, values: unknown[] = []): Promise<Result<R>> {
-    return this.#retrying(() => this.#measured(statement, () => this.#pool.query(toQuery(statement, values))))
+    return this.#retrying((isNamed) =>
+      this.#measured<R>(statement, () =>
+        this.#lending((connection, limit) => run(connection, { statement, values, isNamed }, limit)),
+      ),
+    )
   }
 
   /**
@@ -73,60 +78,75 @@ export class Database implements Session {
    * it may have happened.
    */
   transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    return this.#retrying(() => this.#transactionOnce(work))
+    return this.#retrying((isNamed) =>
+      this.#lending((connection, limit) => this.#transactionOn(connection, { isNamed, limit }, work)),
+    )
   }
 
-  /** Takes a connection out of the pool for `work`, for cursors and COPY; it returns to the pool afterwards. */
-  async withClient<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const client = await this.#connect()
-    let failure: Error | undefined
-    try {
-      return await work(client)
-    } catch (error) {
-      failure = error as Error
-      throw toProblem(error)
-    } finally {
-      // A connection in an unknown state is closed rather than handed to the next request.
-      client.release(failure !== undefined)
-    }
+  /**
+   * Runs maintenance, which may take an hour: one or more statements in one text, without a transaction around them, on a
+   * connection of its own. One at a time; `signal` cancels it.
+   */
+  maintain(text: string, values: unknown[] | undefined, signal: AbortSignal): Promise<pg.QueryResult> {
+    const run = this.#maintaining.then(() => this.#maintain({ text, ...(values && { values }) }, signal))
+    this.#maintaining = run.catch(() => undefined)
+    return run
   }
 
   counts(): PoolCounts {
-    const { totalCount, idleCount, waitingCount } = this.#pool
-    return { total: totalCount, idle: idleCount, waiting: waitingCount, max: this.#max }
+    return this.#pool.counts()
   }
 
   /** Closes every connection, after the statements under way. */
   async close(): Promise<void> {
-    if (!this.#pool.ending) await this.#pool.end()
+    await Promise.all([this.#pool.close(), this.#apart.close()])
   }
 
-  async #transactionOnce<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    const client = await this.#connect()
-    let broken = false
+  async #maintain(query: pg.QueryConfig, signal: AbortSignal): Promise<pg.QueryResult> {
     try {
-      await client.query('BEGIN')
-      const result = await work({ query: (statement, values) => this.#onClient(client, statement, values) })
-      await client.query('COMMIT')
-      return result
-    } catch (error) {
-      broken = !(await rollback(client))
-      throw error
-    } finally {
-      client.release(broken)
-    }
-  }
-
-  async #connect(): Promise<pg.PoolClient> {
-    try {
-      return await this.#pool.connect()
+      return await lending(this.#apart, async (connection) => {
+        signal.throwIfAborted()
+        const cancel = () => connection.cancel(GRACE_MS)
+        signal.addEventListener('abort', cancel)
+        try {
+          return await connection.run(query, MAINTENANCE)
+        } finally {
+          signal.removeEventListener('abort', cancel)
+        }
+      })
     } catch (error) {
       throw toProblem(error)
     }
   }
 
-  #onClient<R>(client: pg.PoolClient, statement: Statement, values: unknown[] = []): Promise<Result<R>> {
-    return this.#measured(statement, () => client.query(toQuery(statement, values)))
+  #lending<T>(work: (connection: Connection, limit: TimeLimit) => Promise<T>): Promise<T> {
+    const startedAt = performance.now()
+    return lending(this.#pool, (connection) => work(connection, this.#limitAfter(performance.now() - startedAt)))
+  }
+
+  /** The time that a statement has left where its connection was waited for. PostgreSQL's own limit comes first. */
+  #limitAfter(waitedMs: number): TimeLimit {
+    const leftMs = this.#statementTimeoutMs + BEYOND_MS - waitedMs
+    const timeoutMs = Math.max(LEAST_MS, Math.min(this.#statementTimeoutMs + LEAST_MS, leftMs - LEAST_MS))
+    return { timeoutMs, graceMs: Math.max(LEAST_MS, Math.min(GRACE_MS, leftMs - timeoutMs)) }
+  }
+
+  async #transactionOn<T>(
+    connection: Connection,
+    { isNamed, limit }: { isNamed: boolean; limit: TimeLimit },
+    work: (session: Session) => Promise<T>,
+  ): Promise<T> {
+    const query: Session['query'] = (statement, values = []) =>
+      this.#measured(statement, () => run(connection, { statement, values, isNamed }, limit))
+    try {
+      await connection.run('BEGIN', limit)
+      const result = await work({ query })
+      await connection.run('COMMIT', limit)
+      return result
+    } catch (error) {
+      await rollBack(connection)
+      throw error
+    }
   }
 
   async #measured<R>(statement: Statement, run: () => Promise<pg.QueryResult>): Promise<Result<R>> {
@@ -137,46 +157,54 @@ export class Database implements Session {
       failed = false
       return { rows, rowCount: rowCount ?? 0 }
     } finally {
-      this.#observer.query(statement.name ?? 'other', (performance.now() - started) / 1_000, failed)
+      this.#observer.query(statement.label ?? statement.name ?? 'other', (performance.now() - started) / 1_000, failed)
     }
   }
 
-  async #retrying<T>(run: () => Promise<T>): Promise<T> {
+  /** What failed because of a prepared statement is run again without one. */
+  async #retrying<T>(run: (isNamed: boolean) => Promise<T>): Promise<T> {
+    let isNamed = true
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await run()
+        return await run(isNamed)
       } catch (error) {
-        if (attempt >= TRANSACTION_ATTEMPTS || !isRetryable(error)) throw toProblem(error)
+        if (attempt >= ATTEMPTS || !isRetryable(error)) throw toProblem(error)
+        if (losesName(error)) this.#pool.distrustNames()
+        isNamed &&= !endsConnection(error)
       }
     }
   }
 }
 
-/** Ends with false where the connection is not fit for another statement. */
-async function rollback(client: pg.PoolClient): Promise<boolean> {
+type Run = { statement: Statement; values: unknown[]; isNamed: boolean }
+
+function run(connection: Connection, { statement, values, isNamed }: Run, limit: TimeLimit): Promise<pg.QueryResult> {
+  const { name, text } = statement
+  const takesName = name !== undefined && isNamed && connection.takesName(name)
+  return connection.run(takesName ? { name, text, values } : { text, values }, limit)
+}
+
+async function lending<T>(pool: ConnectionPool, work: (connection: Connection) => Promise<T>): Promise<T> {
+  const connection = await pool.acquire()
+  let isBroken = false
   try {
-    await client.query('ROLLBACK')
-    return true
-  } catch {
-    return false
+    return await work(connection)
+  } catch (error) {
+    isBroken = endsConnection(error)
+    throw error
+  } finally {
+    pool.release(connection, isBroken)
   }
 }
 
-function toQuery(statement: Statement, values: unknown[]): pg.QueryConfig {
-  return statement.name === undefined
-    ? { text: statement.text, values }
-    : { name: statement.name, text: statement.text, values }
-}
-
-const INT8 = 20
-const TIMESTAMPTZ = 1184
-const keepText = (text: string): string => text
-
-/** int8 as a number (ours stay below 2^53), timestamptz as PostgreSQL's text: a JavaScript Date would drop microseconds. */
-function getTypeParser(oid: number, format?: 'text' | 'binary') {
-  if (oid === INT8) return Number
-  if (oid === TIMESTAMPTZ) return keepText
-  return pg.types.getTypeParser(oid, format)
+/** A connection that cannot roll back is not fit for another statement. One that is spent is not asked. */
+async function rollBack(connection: Connection): Promise<void> {
+  if (connection.isSpent) return
+  try {
+    await connection.run('ROLLBACK', { timeoutMs: GRACE_MS, graceMs: 0 })
+  } catch {
+    connection.destroy()
+  }
 }
 
 /** Whether an error is a problem of that code. */

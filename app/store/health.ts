@@ -5,15 +5,18 @@ import { errorCode } from './database-errors.ts'
 
 /** What is known of the database. `schema` and `queueSchema` are null where our tables or pg-boss's are not there. */
 export type DatabaseHealth =
-  | { reachable: true; serverVersion: string; writable: boolean; schema: string | null; queueSchema: number | null }
+  | { reachable: true; serverVersion: string; schema: string | null; queueSchema: number | null }
   | { reachable: false; reason: string }
+
+/** The reason where only a standby answers, which the service does not use: the SQLSTATE of a write to it. */
+export const READ_ONLY = '25006'
 
 /** The version of pg-boss's tables that the pinned pg-boss needs. */
 export const REQUIRED_QUEUE_SCHEMA: number = bossPackage.pgboss.schema
 
 const SERVER = {
   name: 'health_server',
-  text: `SELECT current_setting('server_version') AS "serverVersion", NOT pg_is_in_recovery() AS writable,
+  text: `SELECT current_setting('server_version') AS "serverVersion",
     to_regclass('storage.schema_history') IS NOT NULL AS "hasSchema",
     to_regclass('pgboss.version') IS NOT NULL AS "hasQueueSchema"`,
 }
@@ -23,7 +26,7 @@ const SCHEMA = {
 }
 const QUEUE_SCHEMA = { name: 'health_queue_schema', text: 'SELECT max(version) AS version FROM pgboss.version' }
 
-type Server = { serverVersion: string; writable: boolean; hasSchema: boolean; hasQueueSchema: boolean }
+type Server = { serverVersion: string; hasSchema: boolean; hasQueueSchema: boolean }
 
 /** Looks at the database for the health checks; at most once a second, however often it is asked, and for 2 s at most. */
 export class HealthStore {
@@ -68,10 +71,10 @@ export class HealthStore {
 
   async #look(): Promise<DatabaseHealth> {
     const { rows } = await this.#database.query<Server>(SERVER)
-    const { serverVersion, writable, hasSchema, hasQueueSchema } = rows[0] as Server
+    const { serverVersion, hasSchema, hasQueueSchema } = rows[0] as Server
     const schema = hasSchema ? await this.#version<string>(SCHEMA) : null
     const queueSchema = hasQueueSchema ? await this.#version<number>(QUEUE_SCHEMA) : null
-    return { reachable: true, serverVersion, writable, schema, queueSchema }
+    return { reachable: true, serverVersion, schema, queueSchema }
   }
 
   async #version<T>(statement: { name: string; text: string }): Promise<T | null> {

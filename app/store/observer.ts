@@ -1,6 +1,6 @@
 /** What the store tells whoever measures it; the store itself knows no metrics library. All calls return at once and never throw. */
 export type StoreObserver = {
-  /** A statement ended; `name` is the statement's name or `other`, a closed set. */
+  /** A statement ended; `name` is its label, one of a closed set: it names no queue and no number. */
   query(name: string, seconds: number, failed: boolean): void
   /** `count` items went through `operation` (push, pop, peek, ack, nack, extend, expire, dead_letter ...). */
   queueOperation(operation: string, count: number): void

@@ -1,6 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { describeDifference, readDrift } from '../../migrations/fingerprint.ts'
-import { BackgroundLoop } from './background-loop.ts'
+import { describeDifference, readDrift } from '../../migrations/schema/fingerprint.ts'
+import { BackgroundLoop, pause } from './background-loop.ts'
 import type { Database } from './database.ts'
 import type { StoreObserver } from './observer.ts'
 
@@ -56,7 +55,7 @@ export class SchemaDrift {
     while (!signal.aborted) {
       // While the schema is of another release it will change soon.
       const waitMs = (await this.#checkQuietly()) ? this.#intervalMs : Math.min(RETRY_MS, this.#intervalMs)
-      await delay(waitMs, undefined, { signal }).catch(() => undefined)
+      await pause(waitMs, signal)
     }
   }
 

@@ -49,7 +49,9 @@ export class Operator extends Construct {
   }
 
   #pod(): k8s.PodSpec {
+    const { pullSecrets } = this.#options
     return {
+      ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
       serviceAccountName: OPERATOR,
       terminationGracePeriodSeconds: GRACE_SECONDS,
       securityContext: {

@@ -1,5 +1,4 @@
 /** Crawls sites through the storage service: a client of its HTTP interface and nothing else. */
-import { createHash } from 'node:crypto'
 import { createInterface } from 'node:readline/promises'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
@@ -15,45 +14,37 @@ with the same queue, it goes on. It does not read robots.txt: crawl what is your
 
   --service URL            the storage service (http://127.0.0.1:8003); its token, if it wants one, is in TOKEN
   --queue NAME             the queue of the urls to fetch (crawl)
-  --delay-seconds N        between two pages of a host (1); these two are kept by the queue, and need a token that
-  --max-active N           pages of a host at a time (1)    may set its options. Without: what the queue was declared with;
-                           where that is nothing, this process keeps to both by itself, over all hosts together, and
-                           what could not be had goes to the queue NAME-failed, for --queue NAME-failed
+  --delay-seconds N        between two pages of a host (1); these two are options of the queue, which is made with them
+  --max-active N           pages of a host at a time (1)    and keeps them. A queue that is there stays as it is; where
+                           it has neither, this process keeps to both by itself, over all hosts together, and what
+                           could not be had goes to the queue NAME-failed, for --queue NAME-failed
   --concurrency N          pages at a time in this process (4)
   --lease-seconds N        until the pages of a crawler that died are fetched by another (60)
   --older-than-seconds N   fetches those again, too, that were last crawled longer ago than this
 
 Exit codes: 0 everything is stored, 1 the service failed or refused, 2 wrong usage, 3 some pages could not be had.
 `
-const DECLARE =
-  'For crawlers that share it: declare the queue in spec.queues of the StorageInstance, with its politeness, or let this account have the access Admin.'
+const GIVE_IT_ONE =
+  'For crawlers that share it: let somebody with the access Admin give it a politeness, or take another queue, which is made with one.'
 const RETRIES = 5
 const WAIT_SECONDS = 2
 const PROGRESS_MS = 2_000
 const LINKS_PER_PAGE = 10_000
-const ITEM_ID_BYTES = 512
 
 /** `receipt` settles this delivery of the url, and no other. */
 type Item = { payload: { url: string }; attempt: number; receipt: string }
 type Sizes = { waiting: number; delayed: number; leased: number; failed: number }
 type Politeness = { delaySeconds: number; maxActive: number | null }
 type Queue = { retryLimit: number | null; politeness: Politeness; sizes: Sizes }
+type Stored = { errors: { error: string }[]; enqueued: { errors: { id: string | null; error: string }[] } }
 type Options = ReturnType<typeof readOptions>
-
-/** What a queue is before anything was pushed to it; the first push makes it so. */
-const NEW_QUEUE: Queue = {
-  retryLimit: null,
-  politeness: { delaySeconds: 0, maxActive: null },
-  sizes: { waiting: 0, delayed: 0, leased: 0, failed: 0 },
-}
 
 class Crawler {
   readonly #storage: Storage
   readonly #options: Options
   readonly #end = new AbortController()
   readonly #pages = { fetched: 0, missing: 0, redirect: 0, skipped: 0, retried: 0 }
-  /** What the queue leaves to this crawler: to be made, the politeness, and when to give a page up. */
-  #isMissing = false
+  /** What the queue leaves to this crawler: the politeness, and when to give a page up. */
   #pace: Pace | undefined
   #retries = Infinity
 
@@ -73,17 +64,16 @@ class Crawler {
     for (const host of new Set(starts.map((url) => new URL(url).host))) await this.#pushStored({ host, crawledBefore })
   }
 
-  /** Without the right to set its options, the queue is taken as it is. */
+  /** A queue that is there stays as it is: its options are for others to choose. */
   async #makeQueue(): Promise<void> {
     const { queue, delaySeconds, maxActive } = this.#options
+    const path = `/api/queues/${queue}`
     const options = { retryLimit: RETRIES, politeness: { delaySeconds, maxActive } }
     try {
-      await this.#storage.call('PUT', `/api/queues/${queue}`, options)
+      await this.#storage.call('PUT', path, options, { headers: { 'if-none-match': '*' } })
     } catch (error) {
-      if (statusOf(error) !== 403) throw error
-      const found = await this.#find(queue)
-      this.#isMissing = found === undefined
-      this.#makeUpFor(found ?? NEW_QUEUE)
+      if (statusOf(error) !== 412) throw error
+      this.#makeUpFor(await this.#storage.call<Queue>('GET', path))
     }
   }
 
@@ -92,12 +82,15 @@ class Crawler {
     const { queue, delaySeconds, maxActive } = this.#options
     if (retryLimit === null) this.#retries = RETRIES
     if (politeness.delaySeconds > 0 || politeness.maxActive !== null) {
-      console.log(`The queue ${queue} is used as it was declared.`)
+      const most = politeness.maxActive ?? 'any number'
+      console.log(
+        `The queue ${queue} is used as it is: ${politeness.delaySeconds} s between pages of a host, ${most} at a time.`,
+      )
       return
     }
     this.#pace = new Pace(delaySeconds)
     const own = `one page in ${delaySeconds} s, ${maxActive} at a time, over all hosts together`
-    console.log(`The queue ${queue} keeps no politeness; this crawler does, for itself: ${own}. ${DECLARE}`)
+    console.log(`The queue ${queue} keeps no politeness; this crawler does, for itself: ${own}. ${GIVE_IT_ONE}`)
   }
 
   /** Works until nothing is left. Answers how many pages could not be had. */
@@ -161,8 +154,9 @@ class Crawler {
     const items = links.slice(0, LINKS_PER_PAGE).map(toItem)
     const enqueue = items.length === 0 ? [] : [{ queue: this.#options.queue, unlessStored: true, items }]
     const request = { documents: [{ url, status, metadata }], enqueue }
-    const { errors } = await this.#storage.call<{ errors: { error: string }[] }>('POST', '/api/documents', request)
+    const { errors, enqueued } = await this.#storage.call<Stored>('POST', '/api/documents', request)
     if (errors[0]) throw new PageError(errors[0].error)
+    for (const { id, error } of enqueued.errors) console.log(`not queued: ${id}, a link of ${url}: ${error}`)
   }
 
   async #pushStored(filters: Record<string, string>): Promise<void> {
@@ -178,16 +172,14 @@ class Crawler {
   async #push(urls: string[]): Promise<void> {
     if (urls.length === 0) return
     await this.#queue('push', { items: urls.map(toItem) })
-    this.#isMissing = false
   }
 
   async #queue<T>(operation: string, request: object, signal?: AbortSignal): Promise<T[]> {
     const body = { operation, queue: this.#options.queue, ...request }
-    return (await this.#storage.call<{ items: T[] }>('POST', '/api/queue', body, signal)).items
+    return (await this.#storage.call<{ items: T[] }>('POST', '/api/queue', body, { signal })).items
   }
 
   async #sizes(): Promise<Sizes> {
-    if (this.#isMissing) return NEW_QUEUE.sizes
     const { sizes } = await this.#storage.call<Queue>('GET', `/api/queues/${this.#options.queue}`)
     const givenUp = this.#retries === Infinity ? undefined : await this.#find(this.#failedQueue)
     return { ...sizes, failed: sizes.failed + (givenUp?.sizes.waiting ?? 0) }
@@ -223,10 +215,9 @@ function isEmpty({ waiting, delayed, leased }: Sizes): boolean {
   return waiting + delayed + leased === 0
 }
 
-/** The url is the id, so that the queue holds it once; one that is too long for an id is hashed. */
+/** The url is the id, so that the queue holds it once. */
 function toItem(url: string): { id: string; payload: { url: string } } {
-  const id = url.length <= ITEM_ID_BYTES ? url : createHash('sha256').update(url).digest('hex')
-  return { id, payload: { url } }
+  return { id: url, payload: { url } }
 }
 
 function readOptions() {
@@ -244,8 +235,8 @@ function readOptions() {
   const { values, positionals } = parseArgs({ options, allowPositionals: true })
   return {
     help: values.help,
-    starts: positionals.map((url) => new URL(url.split('#', 1).join()).href),
-    service: values.service,
+    starts: positionals.map((url) => toUrl(url.split('#', 1).join())),
+    service: toUrl(values.service),
     queue: values.queue,
     delaySeconds: toNumber(values['delay-seconds'], 0),
     maxActive: toNumber(values['max-active'], 1),
@@ -253,6 +244,12 @@ function readOptions() {
     leaseSeconds: toNumber(values['lease-seconds'], 1),
     olderThanSeconds: toNumber(values['older-than-seconds'], 0),
   }
+}
+
+function toUrl(text: string): string {
+  const url = URL.parse(text)
+  if (url && /^https?:$/.test(url.protocol)) return url.href
+  throw new TypeError(`"${text}" is not a url that begins with http:// or https://.`)
 }
 
 function toNumber(text: string, least: number): number {

@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import type { Reason } from './reasons.ts'
 
-/** Conditions of a StorageInstance; kstatus reads Ready, Reconciling and Stalled. One whose feature is not set up is absent. */
+/** Conditions of a StorageInstance; kstatus reads Ready, Reconciling and Stalled. */
 export const CONDITION_TYPES = [
   'Ready',
   'Reconciling',
@@ -10,13 +10,17 @@ export const CONDITION_TYPES = [
   'SchemaUpToDate',
   'SchemaDriftFree',
   'ApiAvailable',
+] as const
+export type ConditionType = (typeof CONDITION_TYPES)[number]
+
+/** Conditions that no code sets yet. Move one to the list above with the code that sets it. */
+export const RESERVED_CONDITION_TYPES = [
   'LastBackupSucceeded',
   'ContinuousArchiving',
   'BackupVerified',
   'RetentionHealthy',
   'MaintenanceHealthy',
 ] as const
-export type ConditionType = (typeof CONDITION_TYPES)[number]
 
 export type ConditionStatus = 'True' | 'False' | 'Unknown'
 
@@ -33,27 +37,31 @@ export type Condition = {
 /** The schema of a condition, as Kubernetes fixes it for every kind. */
 export const ConditionSchema = Type.Object(
   {
-    type: Type.String({ maxLength: 316, description: 'What the condition tells about, such as Ready.' }),
+    type: Type.String({ maxLength: 316, description: 'Type of the condition, such as Ready.' }),
     status: Type.Enum(['True', 'False', 'Unknown'], { description: 'True, False or Unknown.' }),
     reason: Type.String({
       minLength: 1,
       maxLength: 1024,
       pattern: '^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$',
-      description: 'Why, in one word of the closed list that events and metrics use too.',
+      description: 'Machine-readable reason, one of a fixed list that events and logs use too.',
     }),
-    message: Type.String({ maxLength: 32768, description: 'Why, for a person, with what to do.' }),
+    message: Type.String({ maxLength: 32768, description: 'Human-readable explanation, with what to do.' }),
     lastTransitionTime: Type.String({ format: 'date-time', description: 'When the status last changed.' }),
     observedGeneration: Type.Optional(
-      Type.Integer({ format: 'int64', minimum: 0, description: 'The metadata.generation that this was found for.' }),
+      Type.Integer({
+        format: 'int64',
+        minimum: 0,
+        description: 'The metadata.generation that the condition is based on.',
+      }),
     ),
   },
-  { description: 'One observation of the current state.' },
+  { description: 'One aspect of the current state.' },
 )
 
 /** The conditions of a status, one of each type. */
 export const Conditions = Type.Unsafe<Condition[]>(
   Type.Array(ConditionSchema, {
-    description: 'What programs read: one entry of each type.',
+    description: 'Conditions, one of each type. Programs read these.',
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['type'],
   }),

@@ -1,4 +1,5 @@
 import { API_VERSION, GROUP, LABELS, VERSION } from './labels.ts'
+import { hasNote, withNote } from './not-implemented.ts'
 import { type StructuralSchema, toStructural } from './schema-to-crd.ts'
 import { StorageBackupSchema } from './storage-backup.ts'
 import { StorageInstanceSchema } from './storage-instance.ts'
@@ -38,7 +39,7 @@ export type CustomResourceDefinition = {
   }
 }
 
-const AGE = column('Age', '.metadata.creationTimestamp', 'How long it has been there.', 'date')
+const AGE = column('Age', '.metadata.creationTimestamp', 'Age of the object.', 'date')
 
 const STORAGE_INSTANCE: Kind = {
   kind: 'StorageInstance',
@@ -46,15 +47,19 @@ const STORAGE_INSTANCE: Kind = {
   shortName: 'si',
   schema: StorageInstanceSchema,
   columns: [
-    column('Ready', '.status.conditions[?(@.type=="Ready")].status', 'Whether all that is wanted is there and works.'),
-    column('Schema', '.status.schema.version', 'Newest migration that was applied.'),
-    column('API', '.status.api.ready', 'Pods that serve and pods that are wanted.'),
-    column('Last Backup', '.status.backup.lastSuccess', 'How long ago the newest backup ended.', 'date'),
-    column('Verified', '.status.backup.lastVerified', 'How long ago a backup was last restored and compared.', 'date'),
+    column(
+      'Ready',
+      '.status.conditions[?(@.type=="Ready")].status',
+      'Whether everything in the spec exists and works.',
+    ),
+    column('Schema', '.status.schema.version', 'Latest migration that was applied.'),
+    column('API', '.status.api.ready', 'Ready and desired number of pods.'),
+    column('Last Backup', '.status.backup.lastSuccess', 'How long ago the latest backup ended.', 'date'),
+    column('Verified', '.status.backup.lastVerified', 'How long ago a backup was last verified.', 'date'),
     AGE,
     wide(column('Database', '.status.database.kind', 'Managed or External.')),
-    wide(column('Next Backup', '.status.backup.nextScheduled', 'When the next backup is due.')),
-    wide(column('Phase', '.status.phase', 'The state in one word.')),
+    wide(column('Next Backup', '.status.backup.nextScheduled', 'Time of the next scheduled backup.')),
+    wide(column('Phase', '.status.phase', 'State in one word.')),
   ],
   scale: {
     specReplicasPath: '.spec.api.replicas',
@@ -71,10 +76,10 @@ const STORAGE_BACKUP: Kind = {
   columns: [
     column('Instance', '.spec.instanceRef.name', 'The StorageInstance.'),
     column('Method', '.status.method', 'Physical or Logical.'),
-    column('Phase', '.status.phase', 'How far it is.'),
-    column('Size', '.status.size', 'Size of what is stored.'),
-    column('Verified', '.status.verified.at', 'How long ago it was restored and compared.', 'date'),
-    column('Restore', '.status.verified.restoreSeconds', 'How many seconds the restore took.', 'number'),
+    column('Phase', '.status.phase', 'Phase of the run.'),
+    column('Size', '.status.size', 'Size of the stored backup.'),
+    column('Verified', '.status.verified.at', 'How long ago the backup was verified.', 'date'),
+    column('Restore', '.status.verified.restoreSeconds', 'Duration of the restore, in seconds.', 'number'),
     AGE,
   ],
 }
@@ -86,10 +91,10 @@ const STORAGE_RESTORE: Kind = {
   schema: StorageRestoreSchema,
   columns: [
     column('Instance', '.spec.instanceRef.name', 'The StorageInstance.'),
-    column('Target', '.status.target', 'Where the restore ends.'),
-    column('Phase', '.status.phase', 'How far it is.'),
-    column('Recovered To', '.status.recoveredTo', 'The instant of the last transaction that came back.'),
-    column('Seconds', '.status.seconds.ready', 'How many seconds it took.', 'number'),
+    column('Target', '.status.target', 'Recovery target.'),
+    column('Phase', '.status.phase', 'Phase of the run.'),
+    column('Recovered To', '.status.recoveredTo', 'Time of the last transaction that was restored.'),
+    column('Seconds', '.status.seconds.ready', 'Duration of the restore, in seconds.', 'number'),
     AGE,
   ],
 }
@@ -105,15 +110,27 @@ function wide(shown: PrinterColumn): PrinterColumn {
   return { ...shown, priority: 1 }
 }
 
+/** A column of a status field that nothing writes yet says so. */
+function withColumnNote(shown: PrinterColumn, schema: StructuralSchema): PrinterColumn {
+  const [, part, ...path] = shown.jsonPath.split('.')
+  if (part !== 'status') return shown
+  const field = path.reduce<StructuralSchema | undefined>(
+    (at, name) => at?.properties?.[name],
+    schema.properties?.status,
+  )
+  return hasNote(field?.description) ? { ...shown, description: withNote(shown.description) } : shown
+}
+
 function toCrd(kind: Kind): CustomResourceDefinition {
   const { plural, shortName, scale } = kind
+  const schema = withObjectFields(kind)
   const version = {
     name: VERSION,
     served: true,
     storage: true,
-    schema: { openAPIV3Schema: withObjectFields(kind) },
+    schema: { openAPIV3Schema: schema },
     subresources: { status: {}, ...(scale === undefined ? {} : { scale }) },
-    additionalPrinterColumns: kind.columns,
+    additionalPrinterColumns: kind.columns.map((shown) => withColumnNote(shown, schema)),
   }
   const names = {
     kind: kind.kind,
@@ -134,7 +151,7 @@ function toCrd(kind: Kind): CustomResourceDefinition {
   }
 }
 
-/** What every object has, before what is ours. */
+/** The fields of every object, before our own. */
 function withObjectFields({ kind, schema }: Kind): StructuralSchema {
   const structural = toStructural(schema)
   const properties = {

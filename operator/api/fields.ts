@@ -67,20 +67,20 @@ export function objectName(description: string) {
 
 /** A reference to another object of the same namespace by its name. */
 export function nameRef(description: string) {
-  return Type.Object({ name: objectName('Its name.') }, { description })
+  return Type.Object({ name: objectName('Name of the object.') }, { description })
 }
 
 /** A key of a Secret in the same namespace. */
 export function secretKeyRef(defaultKey: string, description: string) {
   return Type.Object(
     {
-      name: objectName("The Secret's name, in the namespace of this object."),
+      name: objectName('Name of the Secret, in the namespace of this object.'),
       key: Type.String({
         default: defaultKey,
         minLength: 1,
         maxLength: 253,
         pattern: '^[-._a-zA-Z0-9]+$',
-        description: `The key in it. Default ${defaultKey}.`,
+        description: `Key in the Secret. Default ${defaultKey}.`,
       }),
     },
     { description },
@@ -104,8 +104,8 @@ const quantities = (description: string) =>
 export function resources(description: string) {
   return group(
     {
-      requests: quantities('What is set aside: cpu (cores or 250m), memory (512Mi).'),
-      limits: quantities('What is never passed: cpu, memory.'),
+      requests: quantities('Resource requests: cpu (such as 1 or 250m) and memory (such as 512Mi).'),
+      limits: quantities('Resource limits: cpu and memory.'),
     },
     description,
   )

@@ -28,7 +28,7 @@ export const LABELS = {
 
 /** Keys of the annotations that people set on a StorageInstance. */
 export const ANNOTATIONS = {
-  /** `migrate-<token>` or `maintain-<token>`: asks for one such run now; the same token asks once. */
+  /** `migrate-<token>`: requests a migration run; each token requests one. */
   run: `${GROUP}/run`,
   /** The instance's own name: confirms `deletionPolicy: Delete`. */
   confirmDelete: `${GROUP}/confirm-delete`,

@@ -15,13 +15,13 @@ export function atMostOne(members: string[]): Rule {
 /** For a spec that never changes once it is stored. */
 export const IMMUTABLE: Rule = {
   rule: 'self == oldSelf',
-  message: 'spec cannot be changed; delete this object and make a new one',
+  message: 'spec cannot be changed; delete this object and create a new one',
 }
 
 /** A name that begins with a letter, so that children and DNS accept it, and leaves room for what is added to it. */
 export function nameRule(maxLength: number): Rule {
   return {
     rule: `self.metadata.name.size() <= ${maxLength} && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')`,
-    message: `metadata.name must begin with a letter, hold only a-z, 0-9 and -, not end with -, and have at most ${maxLength} characters, because the names of children add to it`,
+    message: `metadata.name must start with a letter, contain only a-z, 0-9 and -, not end with -, and have at most ${maxLength} characters, because it is a part of the names of other objects`,
   }
 }

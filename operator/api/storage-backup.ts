@@ -3,59 +3,60 @@ import { Conditions } from './conditions.ts'
 import { count, nameRef, seconds, text, time } from './fields.ts'
 import { RUN_PHASES } from './instance/status.ts'
 import { RUN_NAME_LENGTH } from './names.ts'
+import { NOT_IMPLEMENTED } from './not-implemented.ts'
 import type { CustomObject } from './object.ts'
 import { IMMUTABLE, nameRule, rules } from './rules.ts'
 
-/** Which backup is wanted. */
+/** The desired backup. */
 export const StorageBackupSpec = Type.Object(
   {
     instanceRef: nameRef('The StorageInstance, in the same namespace.'),
     method: Type.Enum(['Auto', 'Physical', 'Logical'], {
       default: 'Auto',
-      description: 'As spec.backup.method of the instance. Default Auto.',
+      description: 'The same as spec.backup.method of the instance. Default Auto.',
     }),
   },
-  { description: 'What is wanted; it cannot be changed.', ...rules(IMMUTABLE) },
+  { description: 'Desired backup. It cannot be changed.', ...rules(IMMUTABLE) },
 )
 export type StorageBackupSpec = Static<typeof StorageBackupSpec>
 
 const Verified = Type.Object(
   {
-    at: Type.String({ format: 'date-time', description: 'When it was restored and compared.' }),
-    level: Type.String({ description: 'How far: Objects, Manifest, Restore, Index or Content.' }),
-    restoreSeconds: seconds('How long the restore took, in seconds.'),
+    at: Type.String({ format: 'date-time', description: 'When the backup was verified.' }),
+    level: Type.String({ description: 'Level: Objects, Manifest, Restore, Index or Content.' }),
+    restoreSeconds: seconds('Duration of the restore, in seconds.'),
   },
-  { description: 'The proof that it restores.' },
+  { description: 'Result of the verification.' },
 )
 
-/** What became of it. */
+/** The observed state. */
 export const StorageBackupStatus = Type.Object(
   {
     observedGeneration: Type.Integer({
       format: 'int64',
       default: -1,
-      description: 'The metadata.generation that this status is about; -1 before the first look.',
+      description: 'The metadata.generation that this status is based on; -1 before the first reconcile.',
     }),
     phase: Type.Optional(
       Type.Enum([...RUN_PHASES], { description: 'Pending, Running, Verifying, Succeeded or Failed.' }),
     ),
     conditions: Type.Optional(Conditions),
-    method: Type.Optional(Type.Enum(['Physical', 'Logical'], { description: 'What Auto became.' })),
-    startedAt: time('When it began.'),
-    stoppedAt: time('When it ended.'),
-    deadline: time('When it is stopped and counts as failed.'),
-    beginLSN: text('Where the write-ahead log that it needs begins.'),
-    endLSN: text('Where that ends.'),
-    timeline: count('The timeline of the write-ahead log.'),
+    method: Type.Optional(Type.Enum(['Physical', 'Logical'], { description: 'Method that was used.' })),
+    startedAt: time('When the backup started.'),
+    stoppedAt: time('When the backup ended.'),
+    deadline: time('When the backup is stopped and treated as failed.'),
+    beginLSN: text('Start of the write-ahead log that the backup needs.'),
+    endLSN: text('End of the write-ahead log that the backup needs.'),
+    timeline: count('Timeline of the write-ahead log.'),
     sizeBytes: count('Size of the data, in bytes.'),
-    storedBytes: count('Size of what is stored, in bytes.'),
-    size: text('Size of what is stored, for people.'),
+    storedBytes: count('Size of the stored backup, in bytes.'),
+    size: text('Size of the stored backup, human-readable.'),
     manifestSHA256: text('SHA-256 of the manifest.'),
-    schemaVersion: text('The schema at that time.'),
+    schemaVersion: text('Version of the schema at the time of the backup.'),
     verified: Type.Optional(Verified),
-    error: text('Why it failed.'),
+    error: text('Error of a failed backup.'),
   },
-  { default: { observedGeneration: -1 }, description: 'What became of it.' },
+  { default: { observedGeneration: -1 }, description: 'Observed state.' },
 )
 export type StorageBackupStatus = Static<typeof StorageBackupStatus>
 
@@ -63,7 +64,8 @@ export type StorageBackupStatus = Static<typeof StorageBackupStatus>
 export const StorageBackupSchema = Type.Object(
   { spec: StorageBackupSpec, status: Type.Optional(StorageBackupStatus) },
   {
-    description: 'One backup of a StorageInstance: made by its schedule, or asked for by applying one.',
+    description: 'A backup of a StorageInstance, created by its schedule or by you.',
+    ...NOT_IMPLEMENTED,
     ...rules(nameRule(RUN_NAME_LENGTH)),
   },
 )

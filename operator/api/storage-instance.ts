@@ -56,7 +56,7 @@ const DATABASE_GROWS: Rule = growOnly({
   realSize: 'status.database.volumeSize',
 })
 
-/** What somebody wants. */
+/** The desired state. */
 export const StorageInstanceSpec = Type.Object(
   {
     image: Image,
@@ -69,17 +69,17 @@ export const StorageInstanceSpec = Type.Object(
     deletionPolicy: Type.Enum(['Retain', 'Delete'], {
       default: 'Retain',
       description:
-        'What becomes of the data with the instance: kept (Retain), or deleted (Delete), which needs the annotation storage.sonoma.dev/confirm-delete: <name>. Default Retain.',
+        'What happens to the data of a managed database when the instance is deleted. Retain keeps it. Delete deletes it, but only if the annotation storage.sonoma.dev/confirm-delete: <name> is set. Default Retain.',
     }),
     paused: Type.Boolean({
       default: false,
-      description: 'Stops the operator: nothing of the instance is changed. Default false.',
+      description: 'Pauses reconciliation: the operator changes nothing. Default false.',
     }),
   },
   {
     // An applier that takes its last field away leaves no spec at all, and would be refused without this.
     default: {},
-    description: 'What is wanted; {} is a useful instance.',
+    description: 'Desired state. {} is a useful instance.',
     ...rules(
       growOnly({
         member: 'backup.destination.persistentVolumeClaim',
@@ -97,7 +97,7 @@ export const StorageInstanceSchema = Type.Object(
   { spec: StorageInstanceSpec, status: Type.Optional(StorageInstanceStatus) },
   {
     description:
-      'A storage service for crawled documents and crawl queues, with its PostgreSQL database, schema migrations, backups and maintenance.',
+      'A storage service for crawled documents and crawl queues, with its PostgreSQL database and schema migrations.',
     ...rules(nameRule(INSTANCE_NAME_LENGTH), MANAGED_TO_EXTERNAL, DATABASE_GROWS),
   },
 )

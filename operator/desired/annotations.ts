@@ -10,6 +10,8 @@ export const NOTES = {
   expires: `${GROUP}/expires`,
   /** On that Secret and on pods: which certificate it holds or they know; absent for the first one. */
   certificate: `${GROUP}/certificate`,
+  /** On the list of those who may call: it names, or once named, somebody. Without it an empty list lets the own namespace in. */
+  allowList: `${GROUP}/allow-list`,
   /** On pods: hash of the configuration that they read at their start only. */
   configuration: `${GROUP}/configuration`,
   /** On a claim: the uid of the instance that uses it. */

@@ -7,7 +7,7 @@ import { ALLOW_FOLDER, apiEnvironment, TOKENS_FOLDER } from './api-environment.t
 import { child, type Manifest } from './child.ts'
 import { DEFAULT_RESOURCES, resourcesOr } from './container-resources.ts'
 import { authorityMount } from './database-access.ts'
-import { versionOf } from './image.ts'
+import { pullSecretsOf, versionOf } from './image.ts'
 import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from './pod-security.ts'
 
 /** What the pods may be made of: an image whose schema is there, the credentials that were tried, a renewed certificate. */
@@ -62,7 +62,7 @@ function pod(instance: StorageInstance, { image }: ApiRelease): object {
     enableServiceLinks: false,
     securityContext: POD_SECURITY,
     terminationGracePeriodSeconds: GRACE_SECONDS,
-    ...(imageSpec.pullSecrets && { imagePullSecrets: imageSpec.pullSecrets }),
+    ...pullSecretsOf(imageSpec),
     ...(nodeSelector && { nodeSelector }),
     ...(tolerations && { tolerations }),
     ...(affinity && { affinity }),

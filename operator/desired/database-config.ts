@@ -8,6 +8,9 @@ import { PG_HBA, postgresqlConf } from './database-settings.ts'
 import { poolConnections } from './pool-connections.ts'
 import { parseQuantity } from './quantity.ts'
 
+/** A managed database as it is asked for, and the connections that its server keeps although fewer would do. */
+export type TunedDatabase = ManagedDatabase & { leastConnections?: number }
+
 /** CPU and memory of PostgreSQL. */
 export function databaseResources({ resources }: ManagedDatabase): Resources {
   return resourcesOr(DEFAULT_RESOURCES.database, resources)
@@ -19,29 +22,30 @@ export function databaseMemory(database: ManagedDatabase): number {
 }
 
 /** The files that PostgreSQL reads at its start. */
-export function databaseFiles(instance: StorageInstance, database: ManagedDatabase): Record<string, string> {
+export function databaseFiles(instance: StorageInstance, database: TunedDatabase): Record<string, string> {
   // What is wished for may not be had.
   const volumeSize = instance.status?.database?.volumeSize ?? database.storage.size
   return filesFor(instance, database, parseQuantity(volumeSize) ?? 0)
 }
 
-function filesFor(instance: StorageInstance, database: ManagedDatabase, volumeBytes: number): Record<string, string> {
+function filesFor(instance: StorageInstance, database: TunedDatabase, volumeBytes: number): Record<string, string> {
   const tuning = {
     memoryBytes: databaseMemory(database),
     volumeBytes,
     poolConnections: poolConnections(instance.spec),
+    leastConnections: database.leastConnections,
   }
   return { 'postgresql.conf': postgresqlConf(tuning, database.parameters), 'pg_hba.conf': PG_HBA }
 }
 
 /** The ConfigMap with those files. */
-export function databaseConfig(instance: StorageInstance, database: ManagedDatabase): Manifest {
+export function databaseConfig(instance: StorageInstance, database: TunedDatabase): Manifest {
   const options = { apiVersion: 'v1', kind: 'ConfigMap', purpose: 'db', component: 'database' } as const
   return child(instance, options, { data: databaseFiles(instance, database) })
 }
 
 /** Changes when the server has to be started again with other files. What follows from the size of the volume waits for the next start. */
-export function databaseConfigHash(instance: StorageInstance, database: ManagedDatabase): string {
+export function databaseConfigHash(instance: StorageInstance, database: TunedDatabase): string {
   const files = JSON.stringify(filesFor(instance, database, 0))
   return createHash('sha256').update(files).digest('hex').slice(0, 16)
 }

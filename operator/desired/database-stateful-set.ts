@@ -1,13 +1,13 @@
 import type { Resources } from '../api/fields.ts'
-import type { ManagedDatabase } from '../api/instance/database.ts'
 import { labelsOf, selectorOf } from '../api/labels.ts'
 import { childName } from '../api/names.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import { NOTES } from './annotations.ts'
 import { child, type Manifest } from './child.ts'
-import { databaseConfigHash, databaseResources } from './database-config.ts'
+import { databaseConfigHash, databaseResources, type TunedDatabase } from './database-config.ts'
 import { DATABASE_PORT } from './database-service.ts'
 import { DATABASE_PATHS as PATHS, SUPERUSER } from './database-settings.ts'
+import { pullSecretsOf } from './image.ts'
 import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from './pod-security.ts'
 
 /** What a server is started with, beside its files; `configuration` changes with those. */
@@ -27,7 +27,7 @@ const GRACE_SECONDS = 180
 const STARTUP_SECONDS = 3_600
 
 /** The settings that an instance asks for. */
-export function databaseSettings(instance: StorageInstance, database: ManagedDatabase): DatabaseSettings {
+export function databaseSettings(instance: StorageInstance, database: TunedDatabase): DatabaseSettings {
   return { configuration: databaseConfigHash(instance, database), resources: databaseResources(database) }
 }
 
@@ -48,13 +48,14 @@ export function databaseStatefulSet(instance: StorageInstance, options: Database
       podManagementPolicy: 'Parallel',
       updateStrategy: { type: 'RollingUpdate' },
       selector: { matchLabels: selectorOf(name, 'database') },
-      template: { metadata: { labels: labelsOf(name, 'database'), annotations }, spec: pod(name, options) },
+      template: { metadata: { labels: labelsOf(name, 'database'), annotations }, spec: pod(instance, options) },
     },
   })
 }
 
-function pod(name: string, { resources, image, claimName }: DatabaseOptions): object {
+function pod({ metadata, spec }: StorageInstance, { resources, image, claimName }: DatabaseOptions): object {
   return {
+    ...pullSecretsOf(spec.image),
     securityContext: POD_SECURITY,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
@@ -63,7 +64,7 @@ function pod(name: string, { resources, image, claimName }: DatabaseOptions): ob
       { ...container('prepare', image, resources), command: ['node', '/srv/operator/tasks/init-database.js'] },
     ],
     containers: [{ ...container('postgres', image, resources), ...server() }],
-    volumes: volumes(name, claimName),
+    volumes: volumes(metadata.name, claimName),
   }
 }
 

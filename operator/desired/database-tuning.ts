@@ -9,7 +9,12 @@ export type TuningInput = {
   volumeBytes: number
   /** Connections that the service's pods may open together, those of a rolling update included. */
   poolConnections: number
+  /** `max_connections` is not less than this, although fewer would do. */
+  leastConnections?: number
 }
+
+/** Steps of `max_connections`: each change of it is a restart. */
+export const CONNECTIONS_STEP = 100
 
 /** Connections that are left for migrations, backups, maintenance, exporters and people. */
 export const RESERVED_CONNECTIONS = 20
@@ -17,11 +22,13 @@ export const RESERVED_CONNECTIONS = 20
 /**
  * The settings of a PostgreSQL server that follow from its memory, its volume and the pools in front of it: a quarter of the
  * memory for shared buffers, three quarters assumed as cache, and so little for a sort or hash that all connections doing one
- * at a time still fit. `max_connections` grows by the hundred: each change of it is a restart.
+ * at a time still fit.
  */
-export function tune({ memoryBytes, volumeBytes, poolConnections }: TuningInput): Record<string, string> {
+export function tune(input: TuningInput): Record<string, string> {
+  const { memoryBytes, volumeBytes, poolConnections, leastConnections = 0 } = input
   const memory = memoryBytes / MIB
-  const maxConnections = Math.ceil((poolConnections + RESERVED_CONNECTIONS) / 100) * 100
+  const needed = Math.ceil((poolConnections + RESERVED_CONNECTIONS) / CONNECTIONS_STEP) * CONNECTIONS_STEP
+  const maxConnections = Math.max(needed, leastConnections)
   return {
     max_connections: String(maxConnections),
     shared_buffers: mebibytes(clamp(memory / 4, 32, 16_384)),

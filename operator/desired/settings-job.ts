@@ -1,12 +1,11 @@
-import type { ManagedDatabase } from '../api/instance/database.ts'
 import type { RunStatus } from '../api/instance/status.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import type { Manifest } from './child.ts'
 import { DEFAULT_RESOURCES } from './container-resources.ts'
-import { databaseFiles, databaseMemory } from './database-config.ts'
+import { databaseFiles, databaseMemory, type TunedDatabase } from './database-config.ts'
 import { taskJob } from './task-job.ts'
 
-export type SettingsOptions = { run: RunStatus; database: ManagedDatabase; image: string }
+export type SettingsOptions = { run: RunStatus; database: TunedDatabase; image: string }
 
 /** Finds out whether PostgreSQL starts with the settings that are wanted: with the memory that it will have, and no data. */
 export function settingsJob(instance: StorageInstance, { run, database, image }: SettingsOptions): Manifest {

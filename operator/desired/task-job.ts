@@ -5,6 +5,7 @@ import type { StorageInstance } from '../api/storage-instance.ts'
 import { type Manifest, ownerReference } from './child.ts'
 import { DEFAULT_RESOURCES } from './container-resources.ts'
 import { authorityMount } from './database-access.ts'
+import { pullSecretsOf } from './image.ts'
 import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from './pod-security.ts'
 
 export type TaskOptions = {
@@ -43,14 +44,13 @@ export function taskJob(instance: StorageInstance, options: TaskOptions): Manife
 }
 
 function pod(instance: StorageInstance, options: TaskOptions): object {
-  const { pullSecrets } = instance.spec.image
   return {
     restartPolicy: 'Never',
     automountServiceAccountToken: false,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: GRACE_SECONDS,
     securityContext: POD_SECURITY,
-    ...(pullSecrets && { imagePullSecrets: pullSecrets }),
+    ...pullSecretsOf(instance.spec.image),
     containers: [container(instance, options)],
     volumes: [...authorityMount(instance).volumes, emptyDir('tmp')],
   }

@@ -1,5 +1,10 @@
 /** The `Status` that the API server answers with an error. */
-type Status = { message?: string; reason?: string; details?: { retryAfterSeconds?: number } }
+type Status = { message?: string; reason?: string; details?: StatusDetails & { retryAfterSeconds?: number } }
+
+/** What an error is about: the plural name of a kind, the name of an object, and the reasons behind the reason. */
+export type StatusDetails = { kind?: string; name?: string; causes?: { reason?: string; field?: string }[] }
+
+type ApiErrorOptions = { retryAfterMs?: number; details?: StatusDetails; cause?: unknown }
 
 /** The API server said no, or could not be reached (code 0). The message holds nothing of the request's body. */
 export class ApiError extends Error {
@@ -9,27 +14,34 @@ export class ApiError extends Error {
   readonly reason: string
   /** How long the API server asks to wait. */
   readonly retryAfterMs: number | undefined
+  readonly details: StatusDetails
 
-  constructor(code: number, reason: string, message: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
+  constructor(code: number, reason: string, message: string, options: ApiErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'ApiError'
     this.code = code
     this.reason = reason
     this.retryAfterMs = options.retryAfterMs
+    this.details = options.details ?? {}
   }
 
   get isNotFound(): boolean {
     return this.code === 404
   }
 
-  /** Somebody else has changed the object, owns the field, or made an object of that name. */
+  /** Somebody else has changed the object, owns the field, or made an object of that name; a webhook that answers 409 is none. */
   get isConflict(): boolean {
-    return this.code === 409
+    return this.code === 409 && (this.reason === 'Conflict' || this.reason === 'AlreadyExists')
+  }
+
+  /** Whether this is among the reasons behind the reason. */
+  hasCause(reason: string): boolean {
+    return this.details.causes?.some((cause) => cause.reason === reason) ?? false
   }
 
   /** A resourceVersion or a continue token is too old: only a new list helps. */
   get isExpired(): boolean {
-    return this.code === 410 || (this.code === 504 && /resource version/i.test(this.message))
+    return this.code === 410 || this.hasCause('ResourceVersionTooLarge')
   }
 }
 
@@ -43,6 +55,7 @@ export function errorOfAnswer(
   const seconds = Number(headers['retry-after'] ?? status.details?.retryAfterSeconds)
   return new ApiError(code, status.reason ?? `Http${code}`, status.message ?? `The API server answered ${code}.`, {
     retryAfterMs: Number.isFinite(seconds) ? seconds * 1_000 : undefined,
+    details: status.details,
   })
 }
 

@@ -1,5 +1,6 @@
 import { LABELS } from '../api/labels.ts'
 import { childName } from '../api/names.ts'
+import type { StorageInstance } from '../api/storage-instance.ts'
 import { NOTES } from '../desired/annotations.ts'
 import { type ApiRelease, apiDeployment, apiReplicas } from '../desired/api-deployment.ts'
 import { imageOf } from '../desired/image.ts'
@@ -13,21 +14,23 @@ import { type Step, unfinished } from './step.ts'
 
 /**
  * Keeps the pods of the service: those of the wanted release once its schema is there, and until then those that serve.
- * `ground` is the database, and where that is done its settings: there are no more pods before it can carry them.
+ * `ground` is the database, and where that is done its settings: there are no more pods, and no larger pools, before it
+ * can carry them; fewer and smaller ones there may always be.
  */
 export function checkApi(observed: Observed, before: { ground: Step; isSchemaReady: boolean }): Step {
   const { ground, isSchemaReady } = before
   const live = liveDeployment(observed)
   const release = isSchemaReady ? wantedRelease(observed) : releaseOf(live)
   if (release === undefined) {
-    const message = 'The pods are made when the schema is there.'
+    const message = 'The pods are created once the schema is up to date.'
     return unfinished('waiting', 'ApiAvailable', { reason: 'ApiUnavailable', message })
   }
   // More pods, or larger pools, would take connections that are not there.
   if (live !== undefined && ground.why?.reason === 'ConnectionsExceeded') return judge(observed, live)
-  const keeping = keep(observed, apiDeployment(observed.instance, release))
-  const isSettled = live === undefined || ground.state === 'done'
-  const actions = [...keeping.actions, ...(isSettled ? replicaActions(observed, live) : [])]
+  const mayGrow = live === undefined || ground.state === 'done'
+  const instance = mayGrow ? observed.instance : withServedPool(observed.instance, live)
+  const keeping = keep(observed, apiDeployment(instance, release))
+  const actions = [...keeping.actions, ...(keeping.obstacle ? [] : replicaActions(observed, live, mayGrow))]
   return obstacleStep([keeping], actions) ?? { ...judge(observed, live, keeping.actions.length > 0), actions }
 }
 
@@ -54,16 +57,27 @@ function releaseOf(live: Deployment | undefined): ApiRelease | undefined {
   return { image, secretVersion, certificate }
 }
 
+/** The instance with pools that are no larger than those there are. */
+function withServedPool(instance: StorageInstance, live: Deployment): StorageInstance {
+  const container = live.spec?.template?.spec?.containers?.find(({ name }) => name === 'service')
+  const served = Number(container?.env?.find(({ name }) => name === 'MAX_POOL_SIZE')?.value)
+  const { spec } = instance
+  if (!(served < spec.api.poolSize)) return instance
+  return { ...instance, spec: { ...spec, api: { ...spec.api, poolSize: served } } }
+}
+
 /**
  * The number of pods has a field manager of its own. With an autoscaler it is not applied any more, and stays what it was until
  * the autoscaler has set it: giving it up would let it fall back to 1. Only from 0 no autoscaler ever moves.
  */
-function replicaActions({ instance }: Observed, live: Deployment | undefined): Action[] {
+function replicaActions({ instance }: Observed, live: Deployment | undefined, mayGrow: boolean): Action[] {
   const { autoscaling, replicas } = instance.spec.api
   const isScaled = live !== undefined && live.spec?.replicas !== 0
   const wanted = autoscaling ? (isScaled ? undefined : autoscaling.minReplicas) : replicas
-  if (wanted === undefined || (live !== undefined && live.spec?.replicas === wanted)) return []
-  return [{ do: 'apply', object: apiReplicas(instance, wanted), manager: REPLICAS_MANAGER }]
+  const { replicas: has = 0 } = live?.spec ?? {}
+  if (wanted === undefined || (live !== undefined && has === wanted)) return []
+  if (wanted > has && !mayGrow) return []
+  return [{ do: 'apply', object: apiReplicas(instance, wanted), manager: REPLICAS_MANAGER, isNew: live === undefined }]
 }
 
 /** What is about to be changed is said as what was just changed is: it would be told twice. */
@@ -80,7 +94,7 @@ function judge(observed: Observed, live: Deployment | undefined, isChanging = fa
   const isWhole =
     isSeen && !isChanging && wanted > 0 && updated === wanted && available === wanted && status?.replicas === wanted
   if (isWhole) {
-    const message = `${available} of ${wanted} replicas serve.`
+    const message = `${available} of ${wanted} replicas are serving.`
     return { state: 'done', findings: [{ type: 'ApiAvailable', status: 'True', reason: 'ApiAvailable', message }] }
   }
   return partly(observed, { available, wanted })
@@ -98,10 +112,12 @@ function partly(observed: Observed, { available, wanted }: { available: number; 
     ? troubleStep('ApiAvailable', trouble)
     : unfinished('waiting', 'ApiAvailable', {
         reason: available === 0 ? 'ApiUnavailable' : 'ApiRollingOut',
-        message: `${available} of ${wanted} replicas serve; pods are being started.`,
+        message: `${available} of ${wanted} replicas are serving; pods are being started.`,
       })
   if (available === 0) return step
-  const message = trouble ? `${available} of ${wanted} replicas serve. ${trouble.message}` : (step.why?.message ?? '')
+  const message = trouble
+    ? `${available} of ${wanted} replicas are serving. ${trouble.message}`
+    : (step.why?.message ?? '')
   const reason = trouble ? 'ApiDegraded' : 'ApiRollingOut'
   return { ...step, findings: [{ type: 'ApiAvailable', status: 'True', reason, message }] }
 }

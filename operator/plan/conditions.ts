@@ -12,18 +12,23 @@ export function summarize(steps: readonly Step[]): Finding[] {
 
 type Why = NonNullable<Step['why']>
 
-const UNKNOWN: Why = { reason: 'Reconciling', message: 'Something is being made or changed.' }
-const NO_OBSTACLE = 'Nothing stands in the way.'
+const UNKNOWN: Why = { reason: 'Reconciling', message: 'A change is in progress.' }
+const NO_OBSTACLE = 'Nothing blocks the operator.'
 const READY: Finding[] = [
-  { type: 'Ready', status: 'True', reason: 'Ready', message: 'Everything that is wanted is there.' },
-  { type: 'Reconciling', status: 'False', reason: 'Ready', message: 'Nothing is being changed.' },
+  { type: 'Ready', status: 'True', reason: 'Ready', message: 'Everything in the spec exists and works.' },
+  { type: 'Reconciling', status: 'False', reason: 'Ready', message: 'No change is in progress.' },
   { type: 'Stalled', status: 'False', reason: 'Ready', message: NO_OBSTACLE },
 ]
 
 function stalled(why: Why): Finding[] {
   return [
     { type: 'Ready', status: 'False', ...why },
-    { type: 'Reconciling', status: 'False', reason: 'Stalled', message: 'Somebody has to act.' },
+    {
+      type: 'Reconciling',
+      status: 'False',
+      reason: 'Stalled',
+      message: 'The operator cannot continue until someone acts.',
+    },
     { type: 'Stalled', status: 'True', ...why },
   ]
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { KubeObject } from '../api/object.ts'
 import { NOTES } from '../desired/annotations.ts'
 import type { Manifest } from '../desired/child.ts'
-import { parseQuantity } from '../desired/quantity.ts'
+import { isSameQuantity } from '../desired/quantity.ts'
 
 // Keys that tell the entries of a list apart, where the API server merges lists by them; others may own further entries.
 const LIST_KEYS = ['name', 'containerPort', 'port', 'uid', 'mountPath', 'type']
@@ -28,7 +28,7 @@ export function covers(live: unknown, wanted: unknown): boolean {
   if (isRecord(wanted)) {
     return isRecord(live) && Object.entries(wanted).every(([key, value]) => covers(live[key], value))
   }
-  return live === wanted || isSameQuantity(live, wanted)
+  return live === wanted || (isQuantity(live) && isQuantity(wanted) && isSameQuantity(live, wanted))
 }
 
 function coversList(live: unknown[], wanted: unknown[]): boolean {
@@ -56,10 +56,6 @@ function isEmpty(value: unknown): boolean {
   return isRecord(value) && Object.keys(value).length === 0
 }
 
-/** The API server writes quantities its own way: `1000m` comes back as `1`. */
-function isSameQuantity(live: unknown, wanted: unknown): boolean {
-  const [a, b] = [live, wanted].map((value) => {
-    return typeof value === 'string' || typeof value === 'number' ? parseQuantity(value) : undefined
-  })
-  return a !== undefined && a === b
+function isQuantity(value: unknown): value is string | number {
+  return typeof value === 'string' || typeof value === 'number'
 }

@@ -58,12 +58,12 @@ function explainSecret(secret: SecretState, at: { name: string; key: string }, f
     case 'missing':
       return {
         reason: 'SecretMissing',
-        message: `There is no Secret ${at.name} (spec.database.external.${field}). Make it.`,
+        message: `There is no Secret ${at.name} (spec.database.external.${field}). Create it.`,
       }
     case 'keyMissing':
       return {
         reason: 'SecretMissing',
-        message: `The Secret ${at.name} has no key ${at.key} (spec.database.external.${field}). Add it, or name another key.`,
+        message: `The Secret ${at.name} has no key ${at.key} (spec.database.external.${field}). Add it, or use another key.`,
       }
     case 'invalid':
       return {
@@ -88,20 +88,20 @@ function judge(observed: Observed, { state, run, report }: RunState): Step {
   if (state === 'succeeded') return succeeded(observed, report)
   const trouble = run && jobTrouble(observed, run.name, 'DatabaseReachable')
   if (trouble) return trouble
-  const message = 'What the external database can do is being found out.'
+  const message = 'A Job is checking the external database.'
   return unfinished('waiting', 'DatabaseReachable', { reason: 'ProbeRunning', message })
 }
 
 function failed(report: TaskReport, job: string): Step {
-  const said = sentenceOf(report.error) ?? 'The probe did not say why it failed.'
+  const said = sentenceOf(report.error) ?? 'The probe failed without a reason.'
   const reason = UNSUITABLE.find((one) => one === report.code)
   if (reason !== undefined) return unfinished('blocked', 'DatabaseReachable', { reason, message: said })
   const look = `See: kubectl logs job/${job}.`
   if (/password authentication failed|role .* does not exist|28P01|28000/i.test(said)) {
-    const message = `${said} Correct the Secret; a change of it is tried within seconds. ${look}`
+    const message = `${said} Correct the Secret; the change is picked up within seconds. ${look}`
     return unfinished('blocked', 'DatabaseReachable', { reason: 'CredentialsRejected', message })
   }
-  const message = `${said} It is tried again by itself, and within seconds when the Secret changes. ${look}`
+  const message = `${said} It is retried automatically, and within seconds if the Secret changes. ${look}`
   const isAway = report.code === 'unreachable'
   return unfinished('waiting', 'DatabaseReachable', { reason: isAway ? 'DatabaseUnreachable' : 'ProbeFailed', message })
 }
@@ -121,7 +121,7 @@ function succeeded(observed: Observed, report: TaskReport | undefined): Step {
         type: 'DatabaseReachable',
         status: 'True',
         reason: 'DatabaseReachable',
-        message: 'The external database answers.',
+        message: 'The external database accepts connections.',
       },
     ],
   }
@@ -152,12 +152,11 @@ function unsuitable({ instance }: Observed, report: TaskReport): Step['why'] {
   if (Number(report.versionNumber) < LEAST_VERSION) {
     return unfit(`The database is PostgreSQL ${report.version}; 15 or newer is needed.`)
   }
-  if (report.inRecovery === true) return unfit('The database is a standby: give the address of the primary.')
-  if (report.readOnly === true)
-    return unfit('The database is read-only: give the address of one that can be written to.')
+  if (report.inRecovery === true) return unfit('The database is a standby: use the address of the primary.')
+  if (report.readOnly === true) return unfit('The database is read-only: use the address of a writable one.')
   if (report.isPooled === true && !instance.spec.database?.external?.ownerSecretRef) {
     return unfit(
-      'The Secret leads to a pooler, through which migrations cannot run: give a direct URL as ownerSecretRef.',
+      'The Secret leads to a pooler, and migrations cannot run through a pooler: set ownerSecretRef to a direct URL.',
     )
   }
   const owner = report.owner as { namespace: string; name: string } | null | undefined
@@ -165,7 +164,7 @@ function unsuitable({ instance }: Observed, report: TaskReport): Step['why'] {
   if (owner && (owner.namespace !== namespace || owner.name !== name)) {
     return {
       reason: 'DatabaseClaimed',
-      message: `The database belongs to the StorageInstance ${owner.namespace}/${owner.name}. Give this instance a database of its own.`,
+      message: `The database belongs to the StorageInstance ${owner.namespace}/${owner.name}. Use a separate database for this instance.`,
     }
   }
   return undefined
@@ -177,6 +176,6 @@ function tooFew({ instance }: Observed, known: DatabaseStatus | undefined): Step
   if (has === undefined || needed <= has) return undefined
   return {
     reason: 'ConnectionsExceeded',
-    message: `The service may open ${needed} connections ((replicas + 1) x poolSize + ${RESERVED_CONNECTIONS} in reserve), and the database takes ${has}. Lower api.replicas, autoscaling.maxReplicas or api.poolSize, or raise max_connections.`,
+    message: `The service may open ${needed} connections ((replicas + 1) x poolSize + ${RESERVED_CONNECTIONS} in reserve), but the database accepts only ${has}. Lower api.replicas, autoscaling.maxReplicas or api.poolSize, or raise max_connections.`,
   }
 }

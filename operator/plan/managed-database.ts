@@ -4,11 +4,11 @@ import { childName, type Purpose } from '../api/names.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import { childMeta, type Manifest, ownerReference } from '../desired/child.ts'
 import { databaseClaim } from '../desired/database-claim.ts'
-import { databaseConfig } from '../desired/database-config.ts'
+import { databaseConfig, type TunedDatabase } from '../desired/database-config.ts'
 import { refusedParameters } from '../desired/database-parameters.ts'
 import { databaseService } from '../desired/database-service.ts'
 import { databaseSettings, databaseStatefulSet } from '../desired/database-stateful-set.ts'
-import { parseQuantity } from '../desired/quantity.ts'
+import { compareQuantities } from '../desired/quantity.ts'
 import { type Claim, findChild, type Observed, type StatefulSet } from '../observed.ts'
 import type { Action } from './action.ts'
 import { certificateNotes, renewalDueMs, renewalLookMs, renewalNotes, servedCertificate } from './certificate.ts'
@@ -31,7 +31,7 @@ export function isDataDeleted({ metadata, spec }: StorageInstance): boolean {
 }
 
 /** Keeps the PostgreSQL of an instance: claim, credentials, configuration, pod; done when it answers. `mayRestart`: with other settings. */
-export function checkManagedDatabase(observed: Observed, database: ManagedDatabase, mayRestart: boolean): Step {
+export function checkManagedDatabase(observed: Observed, database: TunedDatabase, mayRestart: boolean): Step {
   const refused = refusedParameters(database.parameters)
   if (refused.length > 0) {
     const message = `spec.database.managed.parameters: ${refused.join('; ')}. Remove it.`
@@ -39,8 +39,11 @@ export function checkManagedDatabase(observed: Observed, database: ManagedDataba
   }
   const kept = [
     ...secrets(observed).map((secret) => issue(observed, secret)),
-    ...children(observed, database, mayRestart).map((manifest) => keep(observed, manifest)),
+    ...foundation(observed, database, mayRestart).map((manifest) => keep(observed, manifest)),
   ]
+  // A server writes to what it is given: no volume, and no credentials, of somebody else.
+  const isOwn = kept.every(({ obstacle }) => obstacle?.why !== 'foreign')
+  if (isOwn) kept.push(...server(observed, database, mayRestart).map((manifest) => keep(observed, manifest)))
   const actions = kept.flatMap((keeping) => keeping.actions)
   return obstacleStep(kept, actions) ?? judge(observed, actions)
 }
@@ -77,18 +80,21 @@ function secretShell(
   return { ...kind, metadata: { ...metadata, ownerReferences: [ownerReference(instance)] } }
 }
 
-function children(observed: Observed, database: ManagedDatabase, mayRestart: boolean): Manifest[] {
-  const { instance, release, ownerSecret } = observed
-  const claimName = claimNameOf(instance)
-  const lasting = [claim(observed, database, claimName), databaseService(instance)]
+function foundation(observed: Observed, database: TunedDatabase, mayRestart: boolean): Manifest[] {
+  const { instance } = observed
+  const lasting = [claim(observed, database, claimNameOf(instance)), databaseService(instance)]
   // A server that is started anew for another reason would read the new files.
-  const always = mayRestart ? [...lasting, databaseConfig(instance, database)] : lasting
+  return mayRestart ? [...lasting, databaseConfig(instance, database)] : lasting
+}
+
+function server(observed: Observed, database: TunedDatabase, mayRestart: boolean): Manifest[] {
+  const { instance, release, ownerSecret } = observed
   // The pod is made of the credentials' version, so that it is made once and not twice.
-  if (ownerSecret.state !== 'usable') return always
+  if (ownerSecret.state !== 'usable') return []
   const made = { secretVersion: ownerSecret.version, certificate: servedCertificate(observed) }
   const settings = (mayRestart ? undefined : servedSettings(observed)) ?? databaseSettings(instance, database)
-  const options = { ...settings, image: release.postgresImage, claimName, ...made }
-  return [...always, databaseStatefulSet(instance, options)]
+  const options = { ...settings, image: release.postgresImage, claimName: claimNameOf(instance), ...made }
+  return [databaseStatefulSet(instance, options)]
 }
 
 /** A claim that is there keeps its class and never shrinks; the schema refuses the latter, but a restore may have made it larger. */
@@ -96,7 +102,7 @@ function claim(observed: Observed, database: ManagedDatabase, name: string): Man
   const { instance } = observed
   const live = findChild<Claim>(observed, { kind: 'PersistentVolumeClaim', metadata: { name } })
   const asked = live?.spec?.resources?.requests?.storage
-  const isSmaller = (parseQuantity(asked) ?? 0) > (parseQuantity(database.storage.size) ?? 0)
+  const isSmaller = compareQuantities(asked, database.storage.size) > 0
   return databaseClaim(instance, {
     purpose: name.slice(instance.metadata.name.length + 1) as Purpose,
     size: isSmaller && asked ? asked : database.storage.size,
@@ -125,7 +131,7 @@ function judge(observed: Observed, actions: Action[]): Step {
 
 const CHANGING = {
   reason: 'RestartPending',
-  message: 'The managed PostgreSQL answers; its pod is about to be changed.',
+  message: 'The managed PostgreSQL accepts connections; its pod is about to be replaced.',
 } as const
 
 /** Seen by its controller, made as it is wanted, and answering: a pod that is about to be replaced answers, too. */
@@ -142,7 +148,7 @@ function notReady(observed: Observed): Step {
   const pending = pendingClaim(observed)
   if (pending !== undefined) return unfinished('waiting', 'DatabaseReachable', pending)
   const message =
-    pods.length === 0 ? 'PostgreSQL is being made.' : `PostgreSQL is starting in the pod ${pods[0]?.metadata.name}.`
+    pods.length === 0 ? 'PostgreSQL is being created.' : `PostgreSQL is starting in the pod ${pods[0]?.metadata.name}.`
   return unfinished('waiting', 'DatabaseReachable', { reason: 'DatabaseStarting', message })
 }
 
@@ -159,7 +165,7 @@ function pendingClaim(observed: Observed): Step['why'] {
   const storageClass = live.spec?.storageClassName ?? "the cluster's default"
   return {
     reason: 'VolumePending',
-    message: `The claim ${name} has no volume yet (storage class: ${storageClass}). If it stays so: kubectl describe pvc ${name}.`,
+    message: `The claim ${name} has no volume yet (storage class: ${storageClass}). If this does not change: kubectl describe pvc ${name}.`,
   }
 }
 
@@ -167,13 +173,13 @@ function pendingClaim(observed: Observed): Step['why'] {
 function answers(observed: Observed): NonNullable<Step['why']> {
   const live = liveClaim(observed)
   const [asked, has] = [live?.spec?.resources?.requests?.storage, live?.status?.capacity?.storage]
-  if (has === undefined || (parseQuantity(has) ?? 0) >= (parseQuantity(asked) ?? 0)) {
-    return { reason: 'DatabaseReachable', message: 'The managed PostgreSQL answers.' }
+  if (has === undefined || compareQuantities(has, asked) >= 0) {
+    return { reason: 'DatabaseReachable', message: 'The managed PostgreSQL accepts connections.' }
   }
   const trouble = live?.status?.conditions?.find(({ type, message }) => type.includes('Resize') && message)
-  const why = trouble ? ` The cluster says: ${textOf(trouble.message)}.` : ''
+  const why = trouble ? ` The cluster reports: ${textOf(trouble.message)}.` : ''
   return {
     reason: 'VolumeGrowing',
-    message: `The managed PostgreSQL answers; its volume grows from ${has} to ${asked}.${why}`,
+    message: `The managed PostgreSQL accepts connections; its volume is growing from ${has} to ${asked}.${why}`,
   }
 }

@@ -13,16 +13,18 @@ export function obstacleStep(kept: readonly Keeping[], actions: Action[]): Step 
   return { state, why: explain(worst), actions, requeueAfterMs: LOOK_AGAIN_MS }
 }
 
+/** What is said of an object of somebody else that has the name of a child. */
+export function foreignMessage({ kind, name }: { kind: string; name: string }): string {
+  return `There is a ${kind} ${name} that does not belong to this instance; the operator does not touch it. Delete or rename it, or use another name for the instance.`
+}
+
 function explain({ kind, name, why }: Obstacle): NonNullable<Step['why']> {
   if (why === 'foreign') {
-    return {
-      reason: 'ForeignObject',
-      message: `There is a ${kind} ${name} that does not belong to this instance; it is left alone. Delete or rename it, or use another name for the instance.`,
-    }
+    return { reason: 'ForeignObject', message: foreignMessage({ kind, name }) }
   }
   const message =
     why === 'terminating'
-      ? `The ${kind} ${name} is being deleted; it is made again when it is gone.`
-      : `The ${kind} ${name} belongs to a former instance of this name and goes by itself.`
+      ? `The ${kind} ${name} is being deleted; it is created again afterwards.`
+      : `The ${kind} ${name} belongs to a previous instance with this name and is being removed.`
   return { reason: 'Reconciling', message }
 }

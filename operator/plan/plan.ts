@@ -6,7 +6,7 @@ import { checkExternalDatabase } from './external-database.ts'
 import { checkManagedDatabase } from './managed-database.ts'
 import { isUnderWay } from './runs.ts'
 import { checkContract, checkSchema } from './schema.ts'
-import { checkSettings } from './settings.ts'
+import { checkSettings, withServedConnections } from './settings.ts'
 import type { Step } from './step.ts'
 import { checkSurroundings } from './surroundings.ts'
 
@@ -41,8 +41,9 @@ export function plan(observed: Observed): Plan {
 function checkDatabase(observed: Observed): { database: Step; settings?: Step } {
   const database = databaseOf(observed.instance.spec)
   if (database.kind === 'External') return { database: checkExternalDatabase(observed, database) }
-  const settings = checkSettings(observed, database)
-  return { settings, database: checkManagedDatabase(observed, database, settings.state === 'done') }
+  const tuned = withServedConnections(observed, database)
+  const settings = checkSettings(observed, tuned)
+  return { settings, database: checkManagedDatabase(observed, tuned, settings.state === 'done') }
 }
 
 /** The steps of a plan in their order. */

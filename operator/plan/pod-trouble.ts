@@ -31,7 +31,7 @@ function unschedulable({ metadata, status }: Pod, now: Date): Trouble | undefine
   return {
     isLasting,
     reason: 'PodsUnschedulable',
-    message: `No node takes the pod ${metadata.name}: ${why}. Add or free a node, or ask for less (resources, nodeSelector, affinity).`,
+    message: `No node can run the pod ${metadata.name}: ${why}. Add or free a node, or relax the requirements (resources, nodeSelector, affinity).`,
   }
 }
 
@@ -48,11 +48,11 @@ function waiting(pod: string, { state }: ContainerStatus): Trouble | undefined {
   const { reason = '', message } = state?.waiting ?? {}
   const why = (textOf(message) ?? reason).replace(/\.$/, '')
   if (PULL.test(reason)) {
-    const advice = 'Correct image, or give image.pullSecrets.'
+    const advice = 'Correct image, or set image.pullSecrets.'
     return trouble('ImagePullFailed', `The image of the pod ${pod} cannot be pulled: ${why}. ${advice}`)
   }
   if (reason === 'CreateContainerConfigError') {
-    return trouble('SecretMissing', `The pod ${pod} cannot be started: ${why}. Make what is missing.`)
+    return trouble('SecretMissing', `The pod ${pod} cannot be started: ${why}. Create what is missing.`)
   }
   return undefined
 }
@@ -65,16 +65,16 @@ function crashed(pod: string, container: ContainerStatus): Trouble | undefined {
   const end = lastEnd(container)
   if (end === undefined) return undefined
   const report = parseReport(end.message)
-  const said = textOf(report?.error ?? end.message?.slice(-800)) ?? textOf(end.reason) ?? 'it said nothing'
+  const said = textOf(report?.error ?? end.message?.slice(-800)) ?? textOf(end.reason) ?? 'no message'
   if (DISK_FULL.test(`${report?.code} ${end.message}`)) {
-    return trouble('DatabaseOutOfDisk', `The volume is full: make spec.database.managed.storage.size larger. (${said})`)
+    return trouble('DatabaseOutOfDisk', `The volume is full: increase spec.database.managed.storage.size. (${said})`)
   }
   if (report?.code === 'bad_parameter') {
     return trouble('ParameterRefused', `${said} Correct spec.database.managed.parameters.`)
   }
   const memory = end.reason === 'OOMKilled' ? ' It needs a larger memory limit.' : ''
   const look = `kubectl logs ${pod} --all-containers --previous`
-  const message = `The pod ${pod} ended with code ${end.exitCode}: ${said}.${memory} See: ${look}.`
+  const message = `The pod ${pod} exited with code ${end.exitCode}: ${said}.${memory} See: ${look}.`
   return trouble('PodCrashing', message, (container.restartCount ?? 0) >= CRASHES)
 }
 

@@ -86,7 +86,7 @@ function retry(observed: Observed, need: RunNeed, run: RunStatus): RunState {
 }
 
 /** The Job of a run that is over although its Job is not: stopped again, should the first try have been lost. */
-function leftovers({ jobs }: Observed, run: RunStatus): Action[] {
+export function leftovers({ jobs }: Observed, run: RunStatus): Action[] {
   return jobs.filter((job) => job.metadata.name === run.name && endOf(job) === undefined).map(removal)
 }
 
@@ -97,7 +97,7 @@ function follow(observed: Observed, need: RunNeed, run: RunStatus): RunState {
   const end = endOf(job)
   if (end !== undefined) return finish(observed, need, run, { job, end })
   if (leftMs <= 0) {
-    const message = 'The run passed its deadline and was stopped.'
+    const message = 'The run exceeded its deadline and was stopped.'
     return fail(observed, need, run, { actions: [removal(job)], report: { code: 'deadline', error: message } })
   }
   return { state: 'running', run: { ...run, phase: 'Running' }, actions: [], requeueAfterMs: leftMs }
@@ -130,7 +130,7 @@ function finish(observed: Observed, need: RunNeed, run: RunStatus, { job, end }:
   }
   const fallback =
     end.reason === 'DeadlineExceeded'
-      ? { code: 'deadline', error: 'The run passed its deadline and was stopped.' }
+      ? { code: 'deadline', error: 'The run exceeded its deadline and was stopped.' }
       : lostOf(observed.pods, job)
   return fail(observed, need, run, { report: report ?? fallback, actions: prune(observed, need.kind, run) })
 }
@@ -194,15 +194,15 @@ function reportOf(pods: readonly Pod[], job: Job): TaskReport | undefined {
 
 function lostOf(pods: readonly Pod[], job: Job): TaskReport {
   const [end] = endsOf(pods, job)
-  if (end === undefined) return { code: 'lost', error: 'The run ended without saying why: its pod is gone.' }
+  if (end === undefined) return { code: 'lost', error: 'The run ended without a report, and its pod no longer exists.' }
   if (end.reason === 'OOMKilled') {
     return {
       code: 'out_of_memory',
-      error: 'The run was killed because it took more memory than its limit (OOMKilled).',
+      error: 'The run was killed because it used more memory than its limit (OOMKilled).',
     }
   }
   const reason = end.reason ?? 'no reason given'
-  return { code: 'lost', error: `The run ended with code ${end.exitCode} (${reason}) and without a report.` }
+  return { code: 'lost', error: `The run ended with code ${end.exitCode} (${reason}) without a report.` }
 }
 
 function endsOf(pods: readonly Pod[], { metadata }: Job): ContainerEnd[] {

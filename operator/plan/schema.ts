@@ -8,9 +8,9 @@ import { migrateJob } from '../desired/migrate-job.ts'
 import type { Observed } from '../observed.ts'
 import { standingDrift } from './drift.ts'
 import { jobTrouble } from './job-trouble.ts'
-import { advance, isActive, type RunState } from './runs.ts'
+import { advance, isActive, isUnderWay, leftovers, type RunState, rfc3339 } from './runs.ts'
 import { type Facts, type Step, unfinished } from './step.ts'
-import { sentenceOf, type TaskReport, textOf } from './task-report.ts'
+import { parseReport, sentenceOf, type TaskReport, textOf } from './task-report.ts'
 
 /** How long one migration run may take: indexes of large tables are built in it. */
 const MIGRATE_LIMIT_MS = 6 * 3_600_000
@@ -24,19 +24,47 @@ export function checkSchema(observed: Observed): Step {
   return migrateStep(observed, { key, contracts: [] })
 }
 
-/** Runs what removes things, when it is approved and no pod of an older release is left. */
+/**
+ * Runs what removes things, when it is approved and no pod of an older release is left. Both are asked at every start of a
+ * run; one that has begun is followed to its end.
+ */
 export function checkContract(observed: Observed, isApiReady: boolean): Step {
-  const { instance } = observed
-  const { approveContract } = instance.spec.migrations
-  const underWay = contractRun(observed)
-  const pending = instance.status?.schema?.pendingContract ?? []
-  const contracts = pending.filter((number) => approveContract.includes(number)).sort()
-  const isSettled = underWay === undefined || underWay.phase === 'Succeeded'
-  if (isSettled && (contracts.length === 0 || !isApiReady)) {
-    return underWay ? succeeded(observed, undefined) : { state: 'done' }
+  const run = contractRun(observed)
+  const approved = approvedContracts(observed)
+  if (run !== undefined && isActive(run)) {
+    const contracts = contractsOf(run)
+    const mayBegin = isApiReady && contracts.every((number) => approved.includes(number))
+    if (mayBegin || isUnderWay(observed, 'migrate')) return migrateStep(observed, { key: run.key, contracts })
+    return callOff(observed, run)
   }
-  const key = isSettled ? `${migrationKey(observed)}:${contracts.join()}` : underWay.key
-  return migrateStep(observed, { key, contracts: key.split(':')[1]?.split(',') ?? [] })
+  if (approved.length === 0 || !isApiReady) return standing(observed, run, approved)
+  return migrateStep(observed, { key: `${migrationKey(observed)}:${approved.join()}`, contracts: approved })
+}
+
+function approvedContracts({ instance: { spec, status } }: Observed): string[] {
+  const pending = status?.schema?.pendingContract ?? []
+  return pending.filter((number) => spec.migrations.approveContract.includes(number)).sort()
+}
+
+function contractsOf({ key }: RunStatus): string[] {
+  return key.split(':')[1]?.split(',') ?? []
+}
+
+/** A run of which nothing was made yet is over, and may be asked for again at once. */
+function callOff(observed: Observed, run: RunStatus): Step {
+  const at = rfc3339(observed.now)
+  const message = JSON.stringify({ code: 'called_off', error: 'The run was called off before it began.' })
+  const over: RunStatus = { ...run, phase: 'Failed', finishedAt: at, retryAt: at, message }
+  return { ...succeeded(observed, undefined), facts: { runs: { migrate: over } }, actions: leftovers(observed, run) }
+}
+
+/** What there is to say where no run may start: how the last one ended, as long as it would be repeated. */
+function standing(observed: Observed, run: RunStatus | undefined, approved: string[]): Step {
+  if (run === undefined) return { state: 'done' }
+  const report = run.phase === 'Failed' && approved.length > 0 ? parseReport(run.message) : undefined
+  const isLasting = report !== undefined && report.code !== 'called_off'
+  const step = isLasting ? failed(report, run.name) : succeeded(observed, undefined)
+  return { ...step, actions: leftovers(observed, run) }
 }
 
 /** The newest run, where it is one for contracts of this very release. */
@@ -84,7 +112,7 @@ function blockedByDrift(observed: Observed, key: string): Step['why'] {
   if (!isDue || spec.migrations.onDrift !== 'Block' || drift === undefined) return undefined
   return {
     reason: 'MigrationBlocked',
-    message: `The migration waits: ${drift} Undo the change, or set migrations.onDrift to Alert.`,
+    message: `The migration is blocked: ${drift} Undo the change, or set migrations.onDrift to Alert.`,
   }
 }
 
@@ -121,12 +149,12 @@ function judge(observed: Observed, state: RunState): Step {
   if (state.state === 'succeeded') return succeeded(observed, report)
   if (state.state === 'failed') return failed(report ?? { code: 'failed' }, run?.name ?? '')
   if (run === undefined || state.state !== 'running') {
-    const message = 'A migration is to run and waits until nothing else works on the database.'
+    const message = 'A migration is due; it starts once no other run uses the database.'
     return unfinished('waiting', 'SchemaUpToDate', { reason: 'MigrationPending', message })
   }
   const trouble = jobTrouble(observed, run.name, 'SchemaUpToDate')
   if (trouble) return trouble
-  const message = `The migration runs in the Job ${run.name} (kubectl logs -f job/${run.name}).`
+  const message = `The migration is running in the Job ${run.name} (kubectl logs -f job/${run.name}).`
   return unfinished('waiting', 'SchemaUpToDate', { reason: 'MigrationRunning', message })
 }
 
@@ -139,7 +167,7 @@ function succeeded({ instance }: Observed, report: TaskReport | undefined): Step
       ? ['SchemaUpToDate', version]
       : [
           'ContractPending',
-          `${version} The contract migrations ${pending.join(', ')} wait until no older release runs: approve them in migrations.approveContract.`,
+          `${version} The contract migrations ${pending.join(', ')} have not run: approve them in migrations.approveContract. They run once no pod of an older release is left.`,
         ]
   return { state: 'done', findings: [{ type: 'SchemaUpToDate', status: 'True', reason, message }] }
 }
@@ -147,14 +175,14 @@ function succeeded({ instance }: Observed, report: TaskReport | undefined): Step
 const ADVICE: Record<string, { reason: Reason; advice: string }> = {
   too_new: {
     reason: 'SchemaTooNew',
-    advice: 'Go back to the newer image, or roll the schema back first (docs/migrations.md).',
+    advice: 'Deploy the newer image, or roll back the schema first (docs/migrations.md).',
   },
   missing: {
     reason: 'SchemaTooNew',
-    advice: 'Go back to the newer image, or roll the schema back first (docs/migrations.md).',
+    advice: 'Deploy the newer image, or roll back the schema first (docs/migrations.md).',
   },
   claimed: { reason: 'DatabaseClaimed', advice: '' },
-  deadline: { reason: 'MigrationTimedOut', advice: 'What it finished stays; it is tried again.' },
+  deadline: { reason: 'MigrationTimedOut', advice: 'Finished steps are kept; it is retried.' },
 }
 
 /** The old pods go on serving whatever this says. */
@@ -162,9 +190,9 @@ function failed(report: TaskReport, job: string): Step {
   const { reason, advice } = ADVICE[report.code] ?? { reason: 'MigrationFailed' as const, advice: '' }
   const isTransient = [...TRANSIENT, 'lost'].includes(report.code)
   const next = isTransient
-    ? 'It is tried again by itself.'
-    : advice || `Correct it; to try again at once: kubectl annotate with ${ANNOTATIONS.run}=migrate-<token>.`
-  const said = sentenceOf(report.error) ?? 'The migration did not say why it failed.'
-  const message = `${said} The pods of the former release go on serving. ${next} See: kubectl logs job/${job}.`
+    ? 'It is retried automatically.'
+    : advice || `Correct it; to retry immediately, set the annotation ${ANNOTATIONS.run}=migrate-<token>.`
+  const said = sentenceOf(report.error) ?? 'The migration failed without a reason.'
+  const message = `${said} The pods of the previous release keep serving. ${next} See: kubectl logs job/${job}.`
   return unfinished(isTransient ? 'waiting' : 'blocked', 'SchemaUpToDate', { reason, message })
 }

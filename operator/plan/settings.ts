@@ -1,7 +1,8 @@
 import type { ManagedDatabase } from '../api/instance/database.ts'
 import { NOTES } from '../desired/annotations.ts'
-import { databaseConfigHash } from '../desired/database-config.ts'
+import { databaseConfigHash, type TunedDatabase } from '../desired/database-config.ts'
 import type { DatabaseSettings } from '../desired/database-stateful-set.ts'
+import { CONNECTIONS_STEP } from '../desired/database-tuning.ts'
 import { settingsJob } from '../desired/settings-job.ts'
 import type { Observed } from '../observed.ts'
 import { jobTrouble } from './job-trouble.ts'
@@ -11,6 +12,8 @@ import type { Step } from './step.ts'
 import { parseReport, sentenceOf, type TaskReport } from './task-report.ts'
 
 const TRIAL_LIMIT_MS = 120_000
+/** No server that was made by the operator has more. */
+const MOST_CONNECTIONS = 10_000
 const TASK_LOOK_MS = 30_000
 const DONE: Step = { state: 'done' }
 
@@ -19,7 +22,7 @@ const DONE: Step = { state: 'done' }
  * folder; and the restart waits for a migration that is at work. Done when the settings may be had. A server that does not
  * answer can only win: it gets them at once, unless PostgreSQL has refused them.
  */
-export function checkSettings(observed: Observed, database: ManagedDatabase): Step {
+export function checkSettings(observed: Observed, database: TunedDatabase): Step {
   const { instance, release } = observed
   const key = databaseConfigHash(instance, database)
   const isNeeded = isAtStake(observed, key)
@@ -42,6 +45,22 @@ export function servedSettings(observed: Observed): DatabaseSettings | undefined
   const configuration = template?.metadata?.annotations?.[NOTES.configuration]
   const resources = template?.spec?.containers?.find(({ name }) => name === 'postgres')?.resources
   return configuration && resources ? { configuration, resources } : undefined
+}
+
+/**
+ * The database with as many connections as its server has, where those alone are more than is asked for: it is not restarted
+ * to take them away. With anything else that restarts it, they go.
+ */
+export function withServedConnections(observed: Observed, database: ManagedDatabase): TunedDatabase {
+  const { instance } = observed
+  const served = servedSettings(observed)?.configuration
+  if (served === undefined || served === databaseConfigHash(instance, database)) return database
+  // The hash is all that is known of what it was started with.
+  for (let least = CONNECTIONS_STEP; least <= MOST_CONNECTIONS; least += CONNECTIONS_STEP) {
+    const kept = { ...database, leastConnections: least }
+    if (served === databaseConfigHash(instance, kept)) return kept
+  }
+  return database
 }
 
 function isAtStake(observed: Observed, key: string): boolean {
@@ -70,25 +89,25 @@ const RUNNING: Step = {
   why: {
     reason: 'SettingsTrialRunning',
     message:
-      'PostgreSQL is started with the new settings on an empty folder; if it can, the database is restarted with them.',
+      'A Job tries the new settings on an empty data directory; if PostgreSQL starts, the database is restarted with them.',
   },
 }
 
 function restart(observed: Observed): Step {
   const task = taskAtWork(observed)
   if (task === undefined) return DONE
-  const message = `The database is restarted with its new settings when the pod ${task.metadata.name} has ended.`
+  const message = `The database restarts with its new settings once the pod ${task.metadata.name} has ended.`
   return { state: 'waiting', why: { reason: 'RestartPending', message }, requeueAfterMs: TASK_LOOK_MS }
 }
 
-const GOES_ON = 'The database goes on with the settings that it has.'
+const GOES_ON = 'The database keeps its old settings.'
 
 function failed(report: TaskReport, job: string): Step {
-  const said = sentenceOf(report.error) ?? 'The trial of the new settings did not say why it failed.'
+  const said = sentenceOf(report.error) ?? 'The trial of the new settings failed without a reason.'
   if (isRefusal(report)) {
     const advice = `Correct spec.database.managed.parameters or resources. See: kubectl logs job/${job}.`
     return { state: 'blocked', why: { reason: 'ParameterRefused', message: `${said} ${GOES_ON} ${advice}` } }
   }
-  const look = `The trial of the new settings is repeated by itself. See: kubectl describe job ${job}.`
+  const look = `The trial is retried automatically. See: kubectl describe job ${job}.`
   return { state: 'blocked', why: { reason: 'SettingsTrialFailed', message: `${said} ${GOES_ON} ${look}` } }
 }

@@ -1,6 +1,7 @@
 import { childName } from '../api/names.ts'
+import type { KubeObject } from '../api/object.ts'
 import { databaseOf } from '../api/unions.ts'
-import { apiAllowList } from '../desired/api-allow-list.ts'
+import { apiAllowList, wasFilled } from '../desired/api-allow-list.ts'
 import { apiAutoscaler } from '../desired/api-autoscaler.ts'
 import { apiDisruptionBudget } from '../desired/api-disruption-budget.ts'
 import { apiService } from '../desired/api-service.ts'
@@ -8,8 +9,9 @@ import { apiServiceAccount } from '../desired/api-service-account.ts'
 import type { Manifest } from '../desired/child.ts'
 import { metricsService } from '../desired/metrics-service.ts'
 import { apiNetworkPolicy, databaseNetworkPolicy } from '../desired/network-policies.ts'
-import type { Observed } from '../observed.ts'
+import { findChild, isOurs, type Observed } from '../observed.ts'
 import type { Action } from './action.ts'
+import { isTaken } from './foreign.ts'
 import { drop, keep } from './keep.ts'
 import { obstacleStep } from './obstacles.ts'
 import type { Step } from './step.ts'
@@ -22,24 +24,32 @@ export function checkSurroundings(observed: Observed): Step {
 }
 
 /** The children of this step that are to be there. */
-export function wanted({ instance, release, serviceSecret }: Observed): Manifest[] {
+export function wanted(observed: Observed): Manifest[] {
+  const { instance, release, serviceSecret } = observed
   const { api } = instance.spec
   const { operatorNamespace } = release
   const databasePort = serviceSecret.state === 'usable' ? serviceSecret.port : undefined
   return [
     apiServiceAccount(instance),
-    apiAllowList(instance),
+    apiAllowList(instance, { wasFilled: wasFilled(liveAllowList(observed)) }),
     apiService(instance),
     metricsService(instance),
     ...(api.networkPolicy.enabled ? [apiNetworkPolicy(instance, { operatorNamespace, databasePort })] : []),
     ...(api.networkPolicy.enabled && isManaged(instance.spec) ? [databaseNetworkPolicy(instance)] : []),
     ...(hasBudget(observedReplicas(api)) ? [apiDisruptionBudget(instance)] : []),
-    ...(api.autoscaling ? [apiAutoscaler(instance, api.autoscaling)] : []),
+    ...(api.autoscaling && mayScale(observed) ? [apiAutoscaler(instance, api.autoscaling)] : []),
   ]
+}
+
+function liveAllowList(observed: Observed): KubeObject | undefined {
+  const { instance } = observed
+  const live = findChild(observed, { kind: 'ConfigMap', metadata: { name: childName(instance.metadata.name, 'api') } })
+  return live && isOurs(instance, live) ? live : undefined
 }
 
 function unwanted(observed: Observed): Action[] {
   const { metadata, spec } = observed.instance
+  const isScaled = spec.api.autoscaling !== undefined && mayScale(observed)
   const kinds: [isWanted: boolean, apiVersion: string, kind: string, name: string][] = [
     [spec.api.networkPolicy.enabled, 'networking.k8s.io/v1', 'NetworkPolicy', childName(metadata.name, 'api')],
     [
@@ -49,7 +59,7 @@ function unwanted(observed: Observed): Action[] {
       childName(metadata.name, 'db'),
     ],
     [hasBudget(observedReplicas(spec.api)), 'policy/v1', 'PodDisruptionBudget', childName(metadata.name, 'api')],
-    [spec.api.autoscaling !== undefined, 'autoscaling/v2', 'HorizontalPodAutoscaler', childName(metadata.name, 'api')],
+    [isScaled, 'autoscaling/v2', 'HorizontalPodAutoscaler', childName(metadata.name, 'api')],
   ]
   return kinds
     .filter(([isWanted]) => !isWanted)
@@ -60,6 +70,11 @@ type Api = Observed['instance']['spec']['api']
 
 function observedReplicas(api: Api): number {
   return api.autoscaling?.minReplicas ?? api.replicas
+}
+
+/** An autoscaler goes by the name of what it scales, whoever owns that. */
+function mayScale(observed: Observed): boolean {
+  return !isTaken(observed, 'Deployment', childName(observed.instance.metadata.name, 'api'))
 }
 
 function hasBudget(replicas: number): boolean {

@@ -1,6 +1,7 @@
 import pg from 'pg'
+import { explainDatabaseUrl } from '../../migrations/database/database-url.ts'
+import { connect } from '../../migrations/database/session.ts'
 import { exitCodeOf, MigrationError, sqlState, toMigrationError } from '../../migrations/errors.ts'
-import { connect } from '../../migrations/session.ts'
 import { type Environment, EnvironmentError, readSecret, requireSecret } from './environment.ts'
 import type { TaskLog } from './task-log.ts'
 
@@ -60,7 +61,7 @@ export async function runProbeTask(
   log: TaskLog,
 ): Promise<{ exitCode: number; message: ProbeMessage }> {
   try {
-    const capabilities = await probe(requireSecret(env, 'DATABASE_URL'), readSecret(env, 'REPLICATION_URL'))
+    const capabilities = await probe(requireSecret(env, 'DATABASE_URL'), readReplicationUrl(env))
     log.info('probed', capabilities)
     return { exitCode: 0, message: { code: 'ok', ...capabilities } }
   } catch (error) {
@@ -69,6 +70,13 @@ export async function runProbeTask(
     log.error('the probe failed', { code: known.code, error: known.message })
     return { exitCode: exitCodeOf(known), message: { code: known.code, error: known.message } }
   }
+}
+
+function readReplicationUrl(env: Environment): string | undefined {
+  const url = readSecret(env, 'REPLICATION_URL')
+  const problem = url && explainDatabaseUrl(url)
+  if (problem) throw new EnvironmentError(`REPLICATION_URL: ${problem}`)
+  return url
 }
 
 /** What the database and the role of `url` can do; `replicationUrl` is another role's for the replication connection. */

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { scramVerifier } from '../../migrations/scram.ts'
+import { scramVerifier } from '../../migrations/database/scram.ts'
 import type { LocalServer } from './local-server.ts'
 
 /** The owner of the database, as its Secret names it. */

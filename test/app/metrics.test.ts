@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import Type from 'typebox'
 import { describe, expect, test } from 'vitest'
 import { Metrics } from '../../app/metrics.ts'
@@ -32,9 +33,22 @@ describe('the metrics', () => {
     expect(text).toContain('sonoma_build_info{version="1.2.3"} 1')
   })
 
+  test('stand in docs/metrics.md, each with its type and labels, and nothing else does', async () => {
+    const documentation = readFileSync('docs/metrics.md', 'utf8')
+    const all = await new Metrics('1.2.3').registry.getMetricsAsArray()
+    const own = all.filter(({ name }) => !/^(process|nodejs)_/.test(name))
+    const rows = own.map((metric) => {
+      const { name, type, labelNames } = metric as unknown as { name: string; type: string; labelNames: string[] }
+      const labels = labelNames.map((label) => `\`${label}\``).join(', ')
+      return `| \`${name}\` | ${type} | ${labels === '' ? '' : `${labels} `}|`
+    })
+    const written = [...documentation.matchAll(/^\| `\w+` \| \w+ \| [^|]*\|/gm)].map(([row]) => row)
+    expect(written.toSorted()).toEqual(rows.toSorted())
+  })
+
   test('follow what the store reports', async () => {
     const metrics = new Metrics('1.2.3')
-    metrics.watch({ pool, queueSizes: () => [['frontier', 7]] })
+    metrics.watch({ pool, queueSizes: () => [['frontier', { waiting: 7, isEstimate: true, ageSeconds: 90 }]] })
     metrics.query('push', 0.02, false)
     metrics.query('push', 0.3, true)
     metrics.query('pop', 0.01, false)
@@ -49,13 +63,15 @@ describe('the metrics', () => {
     expect(text).toContain('database_errors_total{statement="pop"} 0\n')
     expect(text).toContain('query_latency_seconds_bucket{le="0.025",statement="push"} 1\n')
     expect(text).toContain('queue_size{queue="frontier"} 7\n')
+    expect(text).toContain('queue_size_age_seconds{queue="frontier"} 90\n')
+    expect(text).toContain('queue_size_estimated{queue="frontier"} 1\n')
     expect(text).toContain('queue_operations_total{operation="push"} 12\n')
     expect(text).toContain('background_errors_total{task="sweep"} 1\n')
   })
 
   test('forget a queue that is gone', async () => {
     const metrics = new Metrics('1.2.3')
-    const sizes = new Map([['old', 1]])
+    const sizes = new Map([['old', { waiting: 1, isEstimate: false, ageSeconds: 0 }]])
     metrics.watch({ pool, queueSizes: () => sizes })
     expect(await metrics.registry.metrics()).toContain('queue_size{queue="old"} 1')
     sizes.clear()
@@ -129,5 +145,14 @@ describe('background failures', () => {
     observer.backgroundError('sizes', new Error('no connection'))
     expect(await metrics.registry.metrics()).toContain('background_errors_total{task="sweep"} 5')
     expect(lines.map((line) => JSON.parse(line).task)).toEqual(['sweep', 'sizes'])
+  })
+
+  test('of different kinds are logged each, but never many', () => {
+    const { log, lines } = capturingLogger()
+    const observer = new ServiceObserver(new Metrics('1.2.3'), log)
+    for (let n = 0; n < 200; n += 1) observer.backgroundError('sweep', new Error(`queue ${n % 100}`))
+    expect(lines.map((line) => JSON.parse(line).error.message)).toEqual(
+      Array.from({ length: 20 }, (_, n) => `queue ${n}`),
+    )
   })
 })

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { loadConfig } from '../../app/config.ts'
+import { loadConfig } from '../../app/config/config.ts'
 import { REQUIRED_SCHEMA_VERSION } from '../../app/contract.ts'
 import { startService } from '../../app/server.ts'
 import { REQUIRED_QUEUE_SCHEMA } from '../../app/store/health.ts'
-import { readMigrations } from '../../migrations/files.ts'
+import { readMigrations } from '../../migrations/files/files.ts'
 import { buildTestApp, capturingLogger } from '../support/app.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { atEndOfFile } from '../support/end-of-file.ts'
@@ -136,7 +136,7 @@ describe('the probes', () => {
 })
 
 test('the schema that the service asks for is one that this release brings without a contract', async () => {
-  const migrations = await readMigrations(join(import.meta.dirname, '../../migrations'))
+  const migrations = await readMigrations(join(import.meta.dirname, '../../migrations/sql'))
   const versions = migrations.filter(({ header }) => header.phase !== 'contract').map(({ version }) => version)
   expect(versions).toContain(REQUIRED_SCHEMA_VERSION)
 })

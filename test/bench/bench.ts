@@ -49,13 +49,16 @@ export class Bench {
   }
 
   /** Empties the databases and starts what the case needs. */
-  async begin({ baseline }: Case): Promise<void> {
+  async begin({ baseline, isAutovacuumed = false }: Case): Promise<void> {
     await this.postgres.empty()
     if (this.options.noise) await this.postgres.makeQueue('ours')
     this.#next.clear()
     this.#load = new Load()
+    await this.postgres.setAutovacuum(isAutovacuumed)
+    await this.postgres.withoutFeed('baseline')
     await this.#startOurs()
     if (baseline === 'none' || baseline === 'script') return
+    if (baseline === 'feedless') return this.#startService('baseline')
     this.#servers.set('baseline', await this.#start('baseline', [BASELINE_SERVER], { BASELINE: baseline }))
   }
 
@@ -109,9 +112,13 @@ export class Bench {
     return { requests: 1, ...(await runScript<BulkResult>([BASELINE_BULK, ...args], env)) }
   }
 
-  async #startOurs(): Promise<void> {
+  #startOurs(): Promise<void> {
+    return this.#startService('ours')
+  }
+
+  async #startService(side: Side): Promise<void> {
     const program = this.options.noise ? BASELINE_SERVER : this.#serviceProgram()
-    this.#servers.set('ours', await this.#start('ours', [YOUNG_GENERATION, program], {}))
+    this.#servers.set(side, await this.#start(side, [YOUNG_GENERATION, program], {}))
   }
 
   /** The bundle, as in the image, unless told otherwise. */
@@ -148,6 +155,7 @@ function serviceEnvironment(databaseUrl: string): Record<string, string> {
     NODE_ENV: 'production',
     // As in the image.
     MALLOC_ARENA_MAX: '1',
+    MALLOC_MMAP_THRESHOLD_: '131072',
     HOST: '127.0.0.1',
     METRICS_PORT: '0',
     AUTH: 'none',

@@ -44,9 +44,14 @@ export type Case = {
   title: string
   against: string
   goals: Goal[]
-  /** What runs as the other side: the raw server, the one with plain pg-boss, a script of its own, or nothing. */
-  baseline: 'raw' | 'boss' | 'script' | 'none'
-  /** Rows of a first turn; later ones are as large as fits the time. `fixed` keeps this amount. */
+  /**
+   * What runs as the other side: the raw server, the one that writes only documents that differ, the one with plain pg-boss,
+   * the one with a lean table of its own, a script, nothing, or the service on a schema without the change feed.
+   */
+  baseline: 'raw' | 'distinct' | 'boss' | 'lean' | 'script' | 'none' | 'feedless'
+  /** Autovacuum is on, as it is by default, and nothing is vacuumed between the turns. */
+  isAutovacuumed?: boolean
+  /** Rows of a first turn; later ones are as large as fits the time. `fixed` keeps this amount, and warms up with one turn. */
   amount: number
   fixed?: boolean
   /** Amounts are multiples of this: the batch times the connections. */

@@ -1,4 +1,5 @@
 /** Realistic items and documents, the same for a given index in every process of the bench. */
+import { createHash } from 'node:crypto'
 
 /** One queue item as a client pushes it. */
 export type Item = { id: string; priority: number; payload: { url: string; depth: number } }
@@ -31,6 +32,12 @@ export function urlOn(host: string, index: number): string {
 /** The item for a url. */
 export function itemFor(url: string, index: number): Item {
   return { id: url, priority: index % 5, payload: { url, depth: index % 7 } }
+}
+
+/** A UUID made from a url, in no order, as a caller makes one that wants the ids of its pages short. */
+export function uuidOf(url: string): string {
+  const hex = createHash('md5').update(url).digest('hex')
+  return [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20)].join('-')
 }
 
 /** The document `index`; a later `crawl` of it has the same content and a later crawledAt. */

@@ -1,7 +1,7 @@
 import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-const SHIPPED = join(import.meta.dirname, '..', '..', 'migrations')
+const SHIPPED = join(import.meta.dirname, '..', '..', 'migrations', 'sql')
 
 const EXPAND: Record<string, string> = {
   '0100_column': '-- phase: expand\nALTER TABLE public.documents ADD COLUMN language text;',
@@ -30,7 +30,7 @@ SELECT (SELECT id::text FROM batch ORDER BY id DESC LIMIT 1) AS checkpoint, (SEL
 /** A folder under `parent` with the shipped migrations and those for a large table; `backfill` has all of them. */
 export async function largeTableMigrations(parent: string, upTo: 'expand' | 'backfill'): Promise<string> {
   const folder = join(parent, upTo)
-  await cp(SHIPPED, folder, { recursive: true, filter: (path) => !path.endsWith('.ts') })
+  await cp(SHIPPED, folder, { recursive: true })
   for (const [name, sql] of Object.entries(upTo === 'expand' ? EXPAND : { ...EXPAND, ...BACKFILL })) {
     await mkdir(join(folder, name))
     await writeFile(join(folder, name, 'up.sql'), sql)

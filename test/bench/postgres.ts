@@ -5,15 +5,16 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
-import { EmbeddedPostgres } from '../../app/embedded-postgres.ts'
-import { migrate } from '../../migrations/run.ts'
+import { EmbeddedPostgres } from '../../app/embedded/embedded-postgres.ts'
+import { migrate } from '../../migrations/run/run.ts'
+import { LEAN_TABLE } from './baseline/lean.ts'
 import { QUEUE } from './data.ts'
 
 /** The service and what it is compared with. Each has a database of its own, so neither vacuums or caches for the other. */
 export const SIDES = ['ours', 'baseline'] as const
 export type Side = (typeof SIDES)[number]
 
-/** As a server of this size would be set, but that checkpoints and vacuum run between the rounds instead of inside one. */
+/** As a server of this size would be set, but that checkpoints run between the rounds instead of inside one. */
 const SETTINGS = {
   fsync: 'on',
   synchronous_commit: 'on',
@@ -25,11 +26,14 @@ const SETTINGS = {
   max_connections: '100',
   max_wal_size: '16GB',
   checkpoint_timeout: '1h',
-  autovacuum: 'off',
 }
 
 /** Settings for `--profile`: statements are counted and timed. */
 const PROFILE_SETTINGS = { shared_preload_libraries: 'pg_stat_statements', 'pg_stat_statements.track': 'all' }
+
+const FEED_OFF = `
+  DROP INDEX IF EXISTS public.documents_changed_idx;
+  ALTER TABLE public.documents ALTER COLUMN changed_xid SET DEFAULT '1', DISABLE TRIGGER USER;`
 
 /** A running server with both databases. */
 export class BenchPostgres {
@@ -78,10 +82,24 @@ export class BenchPostgres {
     return Number(row?.bytes)
   }
 
-  /** Takes away the garbage of what ran before, so that the next slice does not pay for it. */
-  async tidy(side: Side): Promise<void> {
-    await this.query(side, 'VACUUM (ANALYZE) public.documents, pgboss.job_common, storage.queue_host')
+  /**
+   * Takes away the garbage of what ran before, so that the next slice does not pay for it; where autovacuum is to do that,
+   * only the checkpoint is made.
+   */
+  async tidy(side: Side, isAutovacuumed: boolean): Promise<void> {
+    if (!isAutovacuumed) await this.#vacuum(side)
     await this.query(side, 'CHECKPOINT')
+  }
+
+  async #vacuum(side: Side): Promise<void> {
+    await this.query(side, 'VACUUM (ANALYZE) public.documents, pgboss.job_common, storage.queue_host')
+    if (side === 'baseline') await this.query(side, 'VACUUM (ANALYZE) bench.item')
+  }
+
+  /** Switches autovacuum on or off for the whole server. */
+  async setAutovacuum(isOn: boolean): Promise<void> {
+    await this.query('ours', `ALTER SYSTEM SET autovacuum = ${isOn ? 'on' : 'off'}`)
+    await this.query('ours', 'SELECT pg_reload_conf()')
   }
 
   /** Both databases as they were after the migration; the baseline's has the bench's queue, ours makes it at a push. */
@@ -92,11 +110,18 @@ export class BenchPostgres {
       await this.query(side, 'DELETE FROM pgboss.queue WHERE name = $1', [QUEUE])
     }
     await this.makeQueue('baseline')
+    await this.query('baseline', LEAN_TABLE)
+    await this.query('baseline', 'TRUNCATE bench.item')
   }
 
   /** Makes the bench's queue as pg-boss does, for a side that does not make it by itself. */
   async makeQueue(side: Side): Promise<void> {
     await this.query(side, 'SELECT pgboss.create_queue($1, $2)', [QUEUE, { policy: 'standard' }])
+  }
+
+  /** Takes off what the change feed costs a writer: a table that somebody makes for themselves has none. */
+  async withoutFeed(side: Side): Promise<void> {
+    await this.query(side, FEED_OFF)
   }
 
   /** Gives the baseline the rows that a table of ours has. */

@@ -45,7 +45,10 @@ export async function runCase(bench: Bench, subject: Case, options: RunOptions):
 
 /** Lets both sides compile and prepare, and finds how many rows fill a turn. */
 async function warmUp(bench: Bench, subject: Case, options: RunOptions): Promise<number> {
-  if (subject.fixed) return subject.amount
+  if (subject.fixed) {
+    await runRound({ bench, amount: subject.amount, round: -1 }, subject)
+    return subject.amount
+  }
   let amount = subject.amount
   for (let turn = WARM_UP_TURNS; turn > 0; turn -= 1) {
     const { ours, baseline } = await runRound({ bench, amount, round: -turn }, subject)
@@ -70,7 +73,7 @@ async function runRound(turn: Omit<Turn, 'side'>, subject: Case): Promise<Round>
 async function runTurn(turn: Turn, subject: Case): Promise<Measure> {
   const { bench, side, round } = turn
   const work = await subject.turn(turn)
-  await bench.postgres.tidy(side)
+  await bench.postgres.tidy(side, subject.isAutovacuumed === true)
   await resetStatements(turn)
   const before = await sample(bench, side)
   const result = await work()

@@ -35,6 +35,14 @@ const written = synthesize('all')
 const installed = written['install.yaml'] ?? []
 
 describe('install.yaml', () => {
+  test('pulls the image of the operator with the Secrets that were asked for', () => {
+    const podOf = (objects: Object[] = []) =>
+      (ofKind(objects, 'Deployment')[0] as unknown as { spec: { template: { spec: object } } }).spec.template.spec
+    const { 'install.yaml': withSecrets } = synthesize('private', { pullSecrets: ['registry', 'mirror'] })
+    expect(podOf(withSecrets)).toMatchObject({ imagePullSecrets: [{ name: 'registry' }, { name: 'mirror' }] })
+    expect(podOf(installed)).not.toHaveProperty('imagePullSecrets')
+  })
+
   test('is the same, byte for byte, however often it is made', () => {
     synthesize('again')
     for (const file of ['install.yaml', 'monitoring.yaml']) {

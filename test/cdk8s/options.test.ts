@@ -14,18 +14,29 @@ describe('the options of the manifests', () => {
   test('come from arguments before the environment', () => {
     const env = { SERVICE_IMAGE: 'one/storage:1', WATCH_NAMESPACES: 'a,b' }
     expect(readCommand([], env).install).toMatchObject({ image: 'one/storage:1', watchNamespaces: ['a', 'b'] })
+    expect(readCommand(['--pull-secrets', 'one,two.b'], {}).install.pullSecrets).toEqual(['one', 'two.b'])
     expect(readCommand(['--image', 'two/storage:2'], env).install.image).toBe('two/storage:2')
   })
 
   test('are refused with what is allowed, all at once', () => {
-    const read = () => readCommand(['--namespace', 'Not_A_Name', '--pull-policy', 'Sometimes'], {})
+    const read = () =>
+      readCommand(['--namespace', 'Not_A_Name', '--pull-policy', 'Sometimes', '--pull-secrets', 'A,b'], {})
     expect(read).toThrow("--namespace: 'Not_A_Name' is not allowed; allowed is the name of a namespace")
     expect(read).toThrow("--pull-policy: 'Sometimes' is not allowed; allowed is Always, IfNotPresent or Never")
+    expect(read).toThrow("--pull-secrets: 'A,b' is not allowed; allowed is names of Secrets with commas between them")
     expect(() => readCommand(['--wrong'], {})).toThrow('--wrong')
   })
 
   test('are all in the help', () => {
-    const names = ['--out', '--image', '--postgres-image', '--pull-policy', '--namespace', '--watch-namespaces']
+    const names = [
+      '--out',
+      '--image',
+      '--postgres-image',
+      '--pull-policy',
+      '--pull-secrets',
+      '--namespace',
+      '--watch-namespaces',
+    ]
     for (const name of names) expect(helpText()).toContain(`${name} VALUE`)
   })
 })

@@ -111,8 +111,8 @@ const queue = (value: object) => ({ queues: [{ name: 'frontier', ...value }] })
 
 /** What is refused with which words, and beside it what is taken. */
 const REFUSED: [what: string, refused: KubeObject, words: string, taken: KubeObject][] = [
-  ['a name that begins with a digit', instance({}, '1crawl'), 'must begin with a letter', instance({}, 'c1')],
-  ['a name with a dot', instance({}, 'a.b'), 'hold only a-z, 0-9 and -', instance({}, 'a-b')],
+  ['a name that begins with a digit', instance({}, '1crawl'), 'must start with a letter', instance({}, 'c1')],
+  ['a name with a dot', instance({}, 'a.b'), 'contain only a-z, 0-9 and -', instance({}, 'a-b')],
   ['a name of 37 characters', instance({}, `${LONG}a`), 'at most 36 characters', instance({}, LONG)],
   [
     'both members of database',
@@ -423,12 +423,12 @@ describe('kubectl', () => {
   test('explains each field, with its default and what is allowed', async () => {
     const explained = await kubectl(['explain', 'storageinstance.spec.api.poolSize'])
     expect(explained).toMatch(
-      /FIELD: poolSize <integer>[\s\S]*Most database connections of one pod[\s\S]*Default\s+20\./,
+      /FIELD: poolSize <integer>[\s\S]*Maximum\s+number\s+of\s+database\s+connections\s+per\s+pod[\s\S]*Default\s+20\./,
     )
     const whole = await kubectl(['explain', 'si', '--recursive'])
     expect(whole).toMatch(/targetCPUUtilizationPercentage\s+<integer>/)
     expect(await kubectl(['explain', 'srs.spec.into'])).toMatch(
-      /scratch\s+<Object>\s+Restored, compared, thrown away\./,
+      /scratch\s+<Object>\s+Not\s+implemented\s+yet\.\s+Restores\s+into\s+a\s+temporary\s+database/,
     )
     expect(await kubectl(['explain', 'si.spec.api.logLevel'])).toMatch(/ENUM:\s+off\s+error\s+warn\s+info/)
   })

@@ -82,7 +82,7 @@ describe('the API server answers 429 or 500 to a third of the calls, to some of 
     operator.gate.faultOf = (call) => (isDeployment(call) ? { status: 500 } : undefined)
     await crawl.apply({ api: { replicas: 1, logLevel: 'debug' } })
     const condition = await crawl.until('Ready', { status: 'False', reason: 'ReconcileFailed' })
-    expect(condition.message).toContain('could not take the Deployment crawl-api')
+    expect(condition.message).toContain('failed to write the Deployment crawl-api')
     expect(condition.message).toContain('injected by the test')
     expect(await crawl.condition('Stalled')).toMatchObject({ status: 'False' })
     expect(await counted('workqueue_retries_total')).toBeGreaterThan(0)

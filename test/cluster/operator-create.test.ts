@@ -53,11 +53,12 @@ describe('kubectl apply of the minimal sample', () => {
     expect(await home.kubectl('get', 'si')).toMatch(/crawl +True +\d{4} +2\/2/)
   })
 
-  test('lets the sample crawl a site as it is: no queue declared, no right to set its options', async () => {
+  test('lets the sample crawl a site as it is, and make its queue with a politeness', async () => {
     const site = await Site.start(home, 12)
     const crawler = await bundleOf('../../../docs/samples/crawler.ts')
     const said = await own.run(crawler, site.start, '--service', crawl.url, '--delay-seconds', '0.2')
-    expect(said).toContain('The queue crawl keeps no politeness; this crawler does, for itself')
+    expect(said).not.toContain('The queue crawl')
+    expect((await own.fetch(`${crawl.url}/api/queues/crawl`)).json).toMatchObject({ politeness: { delaySeconds: 0.2 } })
     expect(await site.visits(own)).toEqual(Object.fromEntries(site.reachable.map((path) => [path, 1])))
     const lookup = { json: { urls: site.reachable.map((path) => site.at(path)) } }
     expect((await own.fetch(`${crawl.url}/api/documents/lookup`, lookup)).json).toMatchObject({ missing: [] })
@@ -83,6 +84,28 @@ describe('kubectl apply of the minimal sample', () => {
       { timeoutMs: ALLOWED_MS, intervalMs: 2_000 },
     )
     await crawl.apply({})
+    await eventually(
+      async () => {
+        expect(await answers(stranger)).toEqual(new Set([403]))
+        expect(await answers(own)).toEqual(new Set([403]))
+      },
+      { timeoutMs: ALLOWED_MS, intervalMs: 2_000 },
+    )
+  })
+
+  test('lets nobody in whose list was emptied, after a restart neither, until its note is taken off', async () => {
+    const restart = async () => {
+      await home.kubectl('rollout', 'restart', 'deployment/crawl-api')
+      await home.rollout('deployment/crawl-api')
+    }
+    const answer = async () => (await own.fetch(`${crawl.url}/api/queue`, { json: push })).status
+    await restart()
+    await eventually(async () => expect(await answer()).toBe(403), { timeoutMs: ALLOWED_MS, intervalMs: 2_000 })
+    await home.kubectl('annotate', 'configmap', 'crawl-api', `${NOTES.allowList}-`)
+    const list = ['get', 'configmap', 'crawl-api', '-o', 'jsonpath={.data.allow\\.json}']
+    await eventually(async () => expect((await home.kubectl(...list)).trim()).toBe('[]'), { timeoutMs: 30_000 })
+    await restart()
+    await eventually(async () => expect(await answer()).toBe(200), { timeoutMs: ALLOWED_MS, intervalMs: 2_000 })
   })
 
   test('a database that nobody enters without TLS and a password', async () => {

@@ -51,7 +51,7 @@ describe('each trouble ends in a condition that says what to do', () => {
       await crawl.apply(smallWith({ parameters }))
       const condition = await crawl.until('Stalled', { status: 'True', reason: 'ParameterRefused' })
       expect(condition.message).toMatch(words)
-      expect(condition.message).toContain('The database goes on with the settings that it has.')
+      expect(condition.message).toContain('The database keeps its old settings.')
       expect(await crawl.condition('DatabaseReachable')).toMatchObject({ status: 'True' })
       expect(await crawl.condition('ApiAvailable')).toMatchObject({ status: 'True', reason: 'ApiAvailable' })
     }
@@ -83,7 +83,7 @@ describe('each trouble ends in a condition that says what to do', () => {
     await fillVolume(space, 'full-db-0', '/var/lib/postgresql/data')
     await killPod(space, 'full-db-0')
     const condition = await full.until('DatabaseReachable', { status: 'False', reason: 'DatabaseOutOfDisk' })
-    expect(condition.message).toContain('make spec.database.managed.storage.size larger')
+    expect(condition.message).toContain('increase spec.database.managed.storage.size')
     await full.apply(inMemory('512Mi'))
     await space.wait('pvc/full-data-1', { path: '{.spec.resources.requests.storage}', value: '512Mi' })
     await growVolume(space, 'full-data-1')

@@ -91,7 +91,7 @@ describe('the instance in use', () => {
     const site = await Site.start(home, 25)
     const crawler = await bundleOf('../../../docs/samples/crawler.ts')
     const said = await caller.run(crawler, site.start, '--service', crawl.url, '--concurrency', '4')
-    expect(said).toContain('The queue crawl is used as it was declared.')
+    expect(said).toContain('The queue crawl is used as it is:')
     const visits = await site.visits(caller)
     expect(visits).toEqual(Object.fromEntries(site.reachable.map((path) => [path, 1])))
     const { text } = await caller.fetch(`${crawl.url}/api/documents/export`)

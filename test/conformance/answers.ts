@@ -21,6 +21,8 @@ export type ItemError = {
   storedId?: string
 }
 
+export type EnqueueError = { enqueue: number; index: number; id: string | null; code: string; error: string }
+
 export type Summary = { inserted: number; updated: number; unchanged: number; stale: number; duplicate: number }
 
 export type Written = {
@@ -28,7 +30,7 @@ export type Written = {
   failed: number
   errors: ItemError[]
   summary: Summary
-  enqueued?: { created: number; duplicate: number; stored: number; invalid: number }
+  enqueued: { created: number; duplicate: number; stored: number; invalid: number; errors: EnqueueError[] }
 }
 
 export type Metadata = {

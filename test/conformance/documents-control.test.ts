@@ -154,6 +154,44 @@ describe('GET /api/documents', () => {
     expect([body.documents.length, rest.length]).toEqual([2, 0])
   })
 
+  test.each(['/api/documents', '/api/documents/export'])('%s compares the media type alone', async (path) => {
+    const kind = randomUUID()
+    const found = async (filter: string) => {
+      const { body } = await service.call<Page | string | object>('GET', `${path}?contentType=${filter}`)
+      return [...JSON.stringify(body).matchAll(/"url":"([^"]+)"|\\"url\\":\\"([^"]+)\\"/g)].map(
+        (match) => match[1] ?? match[2],
+      )
+    }
+    const types = [`Text/${kind}; charset=utf-8`, `text/${kind}`, `TEXT/${kind.toUpperCase()} ;a=b`]
+    const urls: string[] = []
+    for (const contentType of types) urls.push((await stored({ metadata: { contentType } })).url)
+    const plus = await stored({ metadata: { contentType: `application/${kind}+XML; charset=utf-8` } })
+    await stored({ metadata: { contentType: `text/${kind}2` } })
+    for (const filter of [
+      `text/${kind}`,
+      `TEXT%2F${kind}`,
+      `text/${kind};charset=x`,
+      ...types.map(encodeURIComponent),
+    ]) {
+      expect((await found(filter)).toSorted(), filter).toEqual(urls.toSorted())
+    }
+    for (const filter of [`application/${kind}%2Bxml`, `application/${kind}+xml`, `Application/${kind}%20XML`]) {
+      expect(await found(filter), filter).toEqual([plus.url])
+    }
+    expect(await found('text')).toEqual([])
+  })
+
+  test('finds a host however its name is written', async () => {
+    const host = `${randomUUID()}.example`
+    const urls = [`http://${host}./`, `http://${host}/`, `http://${host.toUpperCase()}.:80/`]
+    await write(service, ...urls.map((url) => ({ url })))
+    for (const name of [host, `${host}.`, host.toUpperCase()]) {
+      const { body } = await service.call<Page>('GET', `/api/documents?host=${name}`)
+      expect(body.documents.map(({ url }) => url).toSorted()).toEqual(urls.toSorted())
+      expect(new Set(body.documents.map((document) => document.host))).toEqual(new Set([host]))
+    }
+  })
+
   test('filters by status, host and contentType, together too', async () => {
     const [status, contentType] = [`s-${randomUUID()}`, `t/${randomUUID()}`]
     const a = await stored({ status, metadata: { contentType } })

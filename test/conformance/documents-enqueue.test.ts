@@ -10,7 +10,7 @@ beforeAll(async () => {
 })
 
 const STRICT = { prefer: 'handling=strict' }
-const NONE = { created: 0, duplicate: 0, stored: 0, invalid: 0 }
+const NONE = { created: 0, duplicate: 0, stored: 0, invalid: 0, errors: [] }
 
 function newUrl(): string {
   return `https://example.com/${++count}`
@@ -129,8 +129,51 @@ describe('enqueue', () => {
       { surprise: 1 },
     ]
     const answer = await post({ documents: [{ url }], enqueue: [{ queue, unlessStored: true, items }] })
-    expect(answer.body.enqueued).toEqual({ invalid: 2, stored: 1, duplicate: 2, created: 1 })
+    expect(answer.body.enqueued).toMatchObject({ invalid: 2, stored: 1, duplicate: 2, created: 1 })
+    expect(answer.body.enqueued.errors.map(({ index }) => index)).toEqual([0, 5])
     expect((await pop(queue)).map(({ id }) => id)).toEqual(['old', 'both', 'new'])
+  })
+
+  test('names each invalid item, with where it stands, its id and what is wrong', async () => {
+    const items = [{}, newUrl(), { id: 'mine', priority: 'high' }, { id: 'x'.repeat(2_049) }]
+    const enqueue = [
+      { queue: newQueue(), items: [] },
+      { queue: newQueue(), items },
+    ]
+    const { status, body } = await post({ documents: [{ url: newUrl() }], enqueue })
+    expect(status).toBe(200)
+    expect(body.enqueued).toMatchObject({ created: 1, invalid: 3 })
+    expect(body.enqueued.errors).toEqual([
+      { enqueue: 1, index: 1, id: null, code: 'invalid_type', error: expect.stringMatching(/\.$/) },
+      { enqueue: 1, index: 2, id: 'mine', code: 'invalid_type', error: expect.stringContaining('priority') },
+      { enqueue: 1, index: 3, id: null, code: 'invalid_id', error: expect.stringContaining('2048 bytes') },
+    ])
+  })
+
+  test('names them all, 10,000 too, however much was sent in place of each', async () => {
+    const items = Array.from({ length: 10_000 }, (_, n) => ({ id: `${n}`.repeat(600), ['key'.repeat(100)]: n }))
+    const { body } = await post({ documents: [{ url: newUrl() }], enqueue: [{ queue: newQueue(), items }] })
+    expect(body.enqueued.errors.map(({ index }) => index)).toEqual(items.map((_, n) => n))
+    const [last] = body.enqueued.errors.slice(-1)
+    expect(JSON.stringify(last).length).toBeLessThan(300)
+  })
+
+  test('takes a url of any length that a document may have as an id', async () => {
+    const queue = newQueue()
+    const urls = [600, 2_048].map((length) => newUrl().padEnd(length, 'x'))
+    const items = urls.map((url) => ({ id: url, payload: { url } }))
+    const { body } = await post({ documents: [{ url: newUrl() }], enqueue: [{ queue, items }] })
+    expect(body.enqueued).toEqual({ ...NONE, created: 2 })
+    expect((await queueItems(service, { operation: 'pop', queue, count: 10 })).map(({ id }) => id)).toEqual(urls)
+  })
+
+  test('points at each invalid item where the request is strict', async () => {
+    const [url, queue] = [newUrl(), newQueue()]
+    const enqueue = [{ queue, items: [{ id: 'good' }, {}, newUrl()] }]
+    const problem = expectProblem(await post({ documents: [{ url }], enqueue }, STRICT), 422)
+    expect(problem.errors).toMatchObject([{ pointer: '/enqueue/0/items/2', code: 'invalid_type' }])
+    expect(await isStored(url)).toBe(false)
+    expect(await pop(queue)).toEqual([])
   })
 
   test('commits beside a bad document', async () => {

@@ -115,9 +115,16 @@ describe('problem documents', () => {
     expectProblem(await service.call('POST', '/api/documents/'), 404)
   })
 
+  test('a part of a path may have 2,048 bytes, each of them percent-encoded', async () => {
+    const path = (bytes: number) => `/api/documents/${'%2F'.repeat(bytes)}`
+    expect(expectProblem(await service.call('GET', path(2_048)), 404).detail).toContain('document')
+    expect(expectProblem(await service.call('GET', path(2_049)), 404).detail).toContain('too long')
+  })
+
   test.each([
     ['PUT', '/api/documents', ['GET', 'POST']],
     ['GET', '/api/queue', ['POST']],
+    ['PUT', '/api/documents/lookup', ['POST']],
     ['POST', `/api/documents/${randomUUID()}`, ['DELETE', 'GET', 'PATCH']],
     ['POST', '/api/queues/errors', ['DELETE', 'GET', 'PUT']],
     ['GET', '/api/queues/errors/pause', ['POST']],
@@ -129,6 +136,14 @@ describe('problem documents', () => {
     const allow = (answer.headers.get('allow') ?? '').split(/,\s*/)
     expect(allow.filter((name) => name !== 'HEAD' && name !== 'OPTIONS').toSorted()).toEqual(allowed)
   })
+
+  test.each(['/api/documents', '/api/documents/export', '/api/documents/changes', '/api/queues', '/health'])(
+    'HEAD %s is answered as GET is, without a body',
+    async (path) => {
+      const answer = await fetch(`${service.url}${path}`, { method: 'HEAD' })
+      expect([answer.status, await answer.text()]).toEqual([200, ''])
+    },
+  )
 
   test.each(['text/html', 'image/png', 'application/json;q=0'])('accepting only %s is 406', async (accept) => {
     expectProblem(await service.call('GET', '/api/queues', undefined, { accept }), 406)

@@ -158,6 +158,7 @@ describe('import', () => {
     }
     const encoded = { ...NDJSON, 'content-encoding': 'br' }
     expectProblem(await service.call('POST', '/api/documents/import', line, encoded), 415)
+    expectProblem(await service.call('POST', '/api/documents/import'), 415)
     expectProblem(await service.call('POST', '/api/documents/import?surprise=1', line, NDJSON), 400)
   })
 })

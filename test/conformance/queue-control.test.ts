@@ -245,7 +245,7 @@ describe('DELETE /api/queues/{queue}/items', () => {
     for (const state of ['waiting', 'delayed', 'leased', 'done', 'failed']) {
       const query = state === 'waiting' ? '' : `?state=${state}`
       const { status, body } = await service.call('DELETE', `/api/queues/${queue}/items${query}`)
-      expect({ state, status, body }).toEqual({ state, status: 200, body: { purged: 1 } })
+      expect({ state, status, body }).toEqual({ state, status: 200, body: { purged: 1, more: false } })
       left[state] = 0
       expect((await read(queue)).sizes).toMatchObject(left)
     }

@@ -170,8 +170,8 @@ describe('the envelope', () => {
 describe('an item', () => {
   test.each([
     ['an empty id', { id: '' }],
-    ['an id of 513 bytes', { id: 'x'.repeat(513) }],
-    ['an id of 513 bytes in 512 characters', { id: `é${'x'.repeat(511)}` }],
+    ['an id of 2,049 bytes', { id: 'x'.repeat(2_049) }],
+    ['an id of 2,049 bytes in 2,048 characters', { id: `é${'x'.repeat(2_047)}` }],
     ['an id that is no string', { id: 5 }],
     ['an id with NUL', { id: 'a\0' }],
     ['an id with a lone surrogate', { id: '\ud800' }],
@@ -202,6 +202,12 @@ describe('an item', () => {
     expect(await refusedItem({ id: 'mine', priority: 'x' })).toMatchObject({ id: 'mine' })
   })
 
+  test('that is invalid answers with a null id where it has none that an item can have', async () => {
+    for (const id of ['x'.repeat(2_049), 5, ['a'], null]) {
+      expect(await refusedItem({ id, surprise: 1 })).toMatchObject({ id: null })
+    }
+  })
+
   test('with a number out of range is invalid', async () => {
     const text = `{"operation": "push", "queue": "${newQueue()}", "items": [{"payload": {"a": 1e400}}, {"priority": 1e400}, {}]}`
     const { body } = await sendText<QueueAnswer>(service, '/api/queue', text)
@@ -216,15 +222,20 @@ describe('an item', () => {
     expect((await pop(queue))[0]?.payload).toEqual({ a: 'x'.repeat(fill) })
   })
 
-  test.each(['x'.repeat(512), 'é'.repeat(256), 'with "quotes"\n', randomUUID(), randomUUID().toUpperCase(), ' ', '0'])(
-    'keeps the id %j',
-    async (id) => {
-      const queue = newQueue()
-      expect(await push(queue, { id })).toMatchObject([{ id, result: 'created' }])
-      expect(await peek(queue)).toMatchObject([{ id }])
-      expect(await pop(queue)).toMatchObject([{ id }])
-    },
-  )
+  test.each([
+    'x'.repeat(2_048),
+    'é'.repeat(1_024),
+    'with "quotes"\n',
+    randomUUID(),
+    randomUUID().toUpperCase(),
+    ' ',
+    '0',
+  ])('keeps the id %j', async (id) => {
+    const queue = newQueue()
+    expect(await push(queue, { id })).toMatchObject([{ id, result: 'created' }])
+    expect(await peek(queue)).toMatchObject([{ id }])
+    expect(await pop(queue)).toMatchObject([{ id }])
+  })
 
   test('ids that differ in their case are two items, UUIDs too', async () => {
     const id = randomUUID().replace(/^./, 'a')

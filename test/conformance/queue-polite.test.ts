@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { atOnce } from '../support/at-once.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestService, type TestService } from '../support/service.ts'
 import { expectProblem, type Item, queueItems } from './answers.ts'
@@ -55,6 +56,20 @@ describe('a polite pop', () => {
       await push(queue, ...itemsOf('a', 3), ...itemsOf('b', 3))
       expect((await popIds(queue, { polite })).toSorted()).toEqual(expected)
     }
+  })
+
+  test('takes a name with a trailing dot for the same host, in urls, groups and settings', async () => {
+    const queue = newQueue()
+    const urls = ['http://a.example./1', 'http://a.example/2', 'http://A.Example.:80/3']
+    const items = urls.map((url) => ({ id: url, payload: { url } }))
+    await push(queue, ...items, { id: 'group', group: 'a.example.' }, { id: 'port', group: 'a.example.:81' })
+    expect(await popIds(queue, POLITE)).toEqual([urls[0], 'port'])
+    await setHost(queue, 'A.example.', { blockedUntil: '2999-01-01T00:00:00Z' })
+    expect(await popIds(queue, POLITE)).toEqual([])
+    const { body } = await service.call('GET', `/api/queues/${queue}/hosts/a.example`)
+    expect(body).toMatchObject({ host: 'a.example', blockedUntil: '2999-01-01T00:00:00.000000Z' })
+    await service.call('DELETE', `/api/queues/${queue}/hosts/a.example.`)
+    expect(await popIds(queue, { polite: { perHost: 5 } })).toEqual([urls[1], urls[2], 'group'])
   })
 
   test('gives a receipt with leaseSeconds and removes without', async () => {
@@ -157,6 +172,11 @@ describe('a polite pop', () => {
   })
 })
 
+/** Not when a long poll looks by itself: that is each second after it began. */
+const DUE_MS = 1_300
+/** Leases that have ended are given back so often. */
+const SWEEP_MS = 1_000
+
 describe('waitSeconds', () => {
   test('answers with an item that is pushed meanwhile', async () => {
     const queue = newQueue()
@@ -164,35 +184,36 @@ describe('waitSeconds', () => {
     await pop(queue)
     const waiting = pop(queue, { waitSeconds: 20 })
     await push(queue, { id: 'pushed' })
-    expect(await waiting).toMatchObject([{ id: 'pushed' }])
+    expect(await atOnce(waiting)).toMatchObject([{ id: 'pushed' }])
   })
 
   test('waits on an unknown queue too', async () => {
     const queue = newQueue()
     const waiting = pop(queue, { waitSeconds: 20, leaseSeconds: 100 })
     await push(queue, { id: 'pushed' })
-    expect(await waiting).toMatchObject([{ id: 'pushed', attempt: 1 }])
+    expect(await atOnce(waiting)).toMatchObject([{ id: 'pushed', attempt: 1 }])
   })
 
   test('answers with the earliest due item', async () => {
     const queue = newQueue()
-    await push(queue, { id: 'later', delaySeconds: 1000 }, { id: 'soon', delaySeconds: 1 })
-    expect(await popIds(queue, { waitSeconds: 20 })).toEqual(['soon'])
+    await push(queue, { id: 'later', delaySeconds: 1000 }, { id: 'soon', delaySeconds: DUE_MS / 1_000 })
+    expect(await atOnce(popIds(queue, { waitSeconds: 20 }), DUE_MS)).toEqual(['soon'])
   })
 
   test('answers with an item whose lease ends', async () => {
     const queue = newQueue()
     await push(queue, { id: 'a' })
     await pop(queue, { leaseSeconds: 1 })
-    expect(await pop(queue, { waitSeconds: 20, leaseSeconds: 100 })).toMatchObject([{ id: 'a', attempt: 2 }])
+    const waiting = pop(queue, { waitSeconds: 20, leaseSeconds: 100 })
+    expect(await atOnce(waiting, 1_000 + SWEEP_MS)).toMatchObject([{ id: 'a', attempt: 2 }])
   })
 
   test('answers with an item of a host whose delay ends', async () => {
     const queue = newQueue()
-    await setPoliteness(queue, { delaySeconds: 1 })
+    await setPoliteness(queue, { delaySeconds: DUE_MS / 1_000 })
     await push(queue, ...itemsOf('a', 2))
     expect(await popIds(queue, POLITE)).toEqual(['a-1'])
-    expect(await popIds(queue, { ...POLITE, waitSeconds: 20 })).toEqual(['a-2'])
+    expect(await atOnce(popIds(queue, { ...POLITE, waitSeconds: 20 }), DUE_MS)).toEqual(['a-2'])
   })
 
   test('gives one item to one of several that wait', async () => {

@@ -1,6 +1,6 @@
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { addMigration, copyOfMigrations } from '../migrations/fixture.ts'
+import { addMigration, copyOfMigrations, SHIPPED } from '../migrations/fixture.ts'
 
 /** How many documents the migrations below work on. */
 export const DOCUMENTS = 2_000
@@ -67,4 +67,4 @@ REINDEX INDEX CONCURRENTLY public.documents_size_idx;`,
 }
 
 /** The migrations of the set, in order. */
-export const VERSIONS = ['0001', '0002', '0100', '0101', '0102', '0103']
+export const VERSIONS = [...SHIPPED, '0100', '0101', '0102', '0103']

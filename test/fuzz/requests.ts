@@ -46,6 +46,13 @@ function documentRequests({ documentId, storedUrl, queue }: Known): Template[] {
       text: `${line}\n${line}\n`,
     },
     get('/api/documents/export', { after: documentId, crawledBefore: '2100-01-01T00:00:00Z', host: 'a.example' }),
+    get('/api/documents/changes', {
+      after: 'now',
+      limit: '10',
+      waitSeconds: '0',
+      status: 'fetched',
+      host: 'a.example',
+    }),
     { method: 'GET', route, path, headers: { 'if-none-match': '"x"' } },
     {
       method: 'PATCH',

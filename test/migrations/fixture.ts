@@ -2,11 +2,16 @@ import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import { inject } from 'vitest'
+import { readMigrations } from '../../migrations/files/files.ts'
 import { atEndOfFile } from '../support/end-of-file.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 
 /** The migrations of this checkout. */
-export const FOLDER = join(import.meta.dirname, '..', '..', 'migrations')
+export const FOLDER = join(import.meta.dirname, '..', '..', 'migrations', 'sql')
+
+/** Their versions, in order, and the newest. */
+export const SHIPPED = (await readMigrations(FOLDER)).map(({ version }) => version)
+export const NEWEST = SHIPPED.at(-1) as string
 
 /** A database without a schema, dropped with the file. */
 export async function emptyDatabase(name: string): Promise<string> {
@@ -40,7 +45,7 @@ export async function withClient<T>(url: string, work: (client: pg.Client) => Pr
 /** A copy of the migrations that a test may change. */
 export async function copyOfMigrations(): Promise<string> {
   const folder = join(await temporaryFolder(), 'migrations')
-  await cp(FOLDER, folder, { recursive: true, filter: (path) => !path.endsWith('.ts') })
+  await cp(FOLDER, folder, { recursive: true })
   return folder
 }
 

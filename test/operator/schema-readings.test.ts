@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest'
-import { SchemaReadings } from '../../operator/schema-readings.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fetchHealth, SchemaReadings } from '../../operator/schema-readings.ts'
 import { settled } from '../support/fake-clock.ts'
+import { answer, FaultServer } from './kube/fault-server.ts'
 import { World } from './plan/world.ts'
 
 const HEALTH = { status: 'ok', database: { serverVersion: '17.6' }, schema: { drift: 'ok' } }
@@ -71,5 +72,36 @@ describe('what a service says of its schema', () => {
     readings.keepOnly(new Set())
     await answer(Promise.resolve(HEALTH))
     expect(told).toEqual([])
+  })
+})
+
+describe('the body of an answer', () => {
+  const server = new FaultServer()
+  const ask = () => fetchHealth(server.url, new AbortController().signal)
+  const padded = (bytes: number) => ({ ...HEALTH, padding: 'x'.repeat(bytes) })
+
+  beforeAll(() => server.start())
+  afterAll(() => server.stop())
+
+  test('is read up to 64 KiB, whatever its status', async () => {
+    const size = 65_536 - JSON.stringify(padded(0)).length
+    server.handler = (_request, response) => answer(response, 503, padded(size))
+    expect(await ask()).toMatchObject(HEALTH)
+    server.handler = (_request, response) => answer(response, 200, padded(size + 1))
+    await expect(ask()).rejects.toThrow('longer than 65536 bytes')
+  })
+
+  test('that has no end is given up, and its connection closed', async () => {
+    const closed = new Promise((resolve) => {
+      server.handler = (_request, response) => {
+        const write = () => {
+          while (!response.destroyed && response.write(Buffer.alloc(16_384, ' ')));
+        }
+        response.on('drain', write).on('close', resolve)
+        write()
+      }
+    })
+    await expect(ask()).rejects.toThrow('longer than 65536 bytes')
+    await closed
   })
 })

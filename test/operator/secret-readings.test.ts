@@ -59,6 +59,16 @@ describe('the Secret of an external database', () => {
     expect(cluster.reads).toBe(2)
   })
 
+  test('whose password cuts the address short is invalid: it says what to do, and no piece of the password', async () => {
+    const cluster = new Cluster()
+    for (const password of ['p@swordfish/x', '12/swordfish', 'swordfish#x']) {
+      cluster.write(password, { uri: `postgresql://role:${password}@db/a` })
+      const state = await cluster.read()
+      expect(state).toMatchObject({ state: 'invalid', problem: expect.stringContaining('percent-encoded') })
+      expect(JSON.stringify(state)).not.toContain('swordfish')
+    }
+  })
+
   test('is told apart by its keys, and leaves nothing of its content behind', async () => {
     const cluster = new Cluster()
     cluster.write('1', { uri: 'postgresql://role:word@db/a', other: 'mysql://role:word@db/a' })

@@ -102,17 +102,35 @@ describe('what a site may answer', () => {
       await declare('declared', { retryLimit: 5, politeness: { delaySeconds: 0.1, maxActive: 1 } })
       const crawler = crawlAs('declared', site.url('/base'))
       expect(await crawler.exitCode(), crawler.output).toBe(0)
-      expect(crawler.output).toContain('used as it was declared')
+      expect(crawler.output).toContain('declared is used as it is: 0.1 s between pages of a host, 1 at a time')
     }, 60_000)
 
-    test('keeps to its pauses by itself where no queue was declared, and does so again with the queue that it made', async () => {
+    test('makes its queue with its politeness, and leaves it as somebody changes it', async () => {
+      const options = async () => {
+        const answer = await fetch(`${guarded.url}/api/queues/made`, { headers: { authorization: `Bearer ${WRITE}` } })
+        return answer.json()
+      }
+      const first = crawlAs('made', site.url('/base'), '--delay-seconds', '0.1', '--max-active', '2')
+      expect(await first.exitCode(), first.output).toBe(0)
+      expect(first.output).not.toContain('The queue made')
+      expect(await options()).toMatchObject({ retryLimit: 5, politeness: { delaySeconds: 0.1, maxActive: 2 } })
+      const changed = { retryLimit: 1, keepDoneSeconds: 9, politeness: { delaySeconds: 0.2, maxActive: null } }
+      await declare('made', changed)
+      const second = crawlAs('made', site.url('/base'), '--delay-seconds', '0')
+      expect(await second.exitCode(), second.output).toBe(0)
+      expect(second.output).toContain('made is used as it is: 0.2 s between pages of a host, any number at a time')
+      expect(await options()).toMatchObject(changed)
+    }, 60_000)
+
+    test('keeps to its pauses by itself where the queue has no politeness', async () => {
+      await declare('without', {})
       const pace = ['--delay-seconds', String(DELAY_MS / 1_000), '--concurrency', '4']
       const slow = await startSite((path) => ({ body: path === '/' ? anchors(['/1', '/2']) : OK, delayMs: 50 }))
       for (const visits of [3, 6]) {
         const again = visits === 3 ? [] : ['--older-than-seconds', '0']
-        const crawler = crawlAs('undeclared', slow.url('/'), ...pace, ...again)
+        const crawler = crawlAs('without', slow.url('/'), ...pace, ...again)
         expect(await crawler.exitCode(), crawler.output).toBe(0)
-        expect(crawler.output).toContain('declare the queue in spec.queues')
+        expect(crawler.output).toContain('The queue without keeps no politeness; this crawler does, for itself')
         expect(slow.visits.length).toBe(visits)
       }
       const endOf = (visit: number) => slow.visits[visit]?.endedAtMs ?? 0
@@ -122,6 +140,7 @@ describe('what a site may answer', () => {
     }, 60_000)
 
     test('gives a page up by itself where the queue would try it for ever', async () => {
+      await declare('endless', {})
       const broken = await startSite(() => ({ status: 500, headers: { 'retry-after': '0.1' } }))
       const crawler = crawlAs('endless', broken.url('/'), '--delay-seconds', '0')
       expect(await crawler.exitCode(), crawler.output).toBe(3)

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline/promises'
 /** One record of the index as a document without an id. */
 export type PackageDocument = { url: string; status: string; metadata: Record<string, unknown> }
 
-const ARCHIVE = 'https://deb.debian.org/debian/'
+const ARCHIVE = 'https://packages.example/debian/'
 const CRAWLED_AT = '2026-01-02T03:04:05.678901Z'
 
 type Fields = [name: string, value: string][]

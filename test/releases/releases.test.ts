@@ -4,9 +4,9 @@ import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { REQUIRED_SCHEMA_VERSION } from '../../app/contract.ts'
-import { readMigrations } from '../../migrations/files.ts'
-import { lintMigrations } from '../../migrations/lint.ts'
-import { migrate } from '../../migrations/run.ts'
+import { lintMigrations } from '../../migrations/cli/lint.ts'
+import { readMigrations } from '../../migrations/files/files.ts'
+import { migrate } from '../../migrations/run/run.ts'
 import { addMigration, copyOfMigrations, emptyDatabase, FOLDER } from '../migrations/fixture.ts'
 import { eventually } from '../support/eventually.ts'
 import { startTestService } from '../support/service.ts'
@@ -74,7 +74,7 @@ const tag = (await previousRelease(repository)) ?? ''
 
 describe(`the service of ${repository === ROOT ? tag : 'a release like this one'} on the schemas after it`, async () => {
   const release = await checkOut(repository, tag)
-  const known = (await readMigrations(join(release, 'migrations'))).map(({ version }) => version)
+  const known = (await readMigrations(join(release, 'migrations/sql'))).map(({ version }) => version)
   const later = versions.filter((version) => !known.includes(version))
 
   test.each(later)('works after %s', { timeout: TIMEOUT_MS }, async (version) => {
@@ -91,7 +91,7 @@ describe(`the service of ${repository === ROOT ? tag : 'a release like this one'
   test('is seen to fail after one that breaks it', { timeout: TIMEOUT_MS }, async () => {
     const schemaFolder = await copyOfMigrations()
     await addMigration(schemaFolder, '9001_breaks', 'ALTER TABLE public.documents ADD COLUMN owner text NOT NULL;')
-    const outcome: Outcome = await runServiceTests({ checkout: release, schemaFolder, only: 'documents/read' })
+    const outcome: Outcome = await runServiceTests({ checkout: release, schemaFolder, only: 'documents/read/read' })
     expect(outcome.failed).toBeGreaterThan(0)
     expect(outcome.output).toContain('null value in column "owner"')
   })
@@ -121,8 +121,7 @@ describe('this service on the schemas before it', () => {
         body: { status: 'not_ready', reason },
       }),
     )
-    const push = { operation: 'push', queue: 'frontier', items: [{ id: 'a' }] }
-    expect(await service.call('POST', '/api/queue', push)).toMatchObject({
+    expect(await service.call('GET', '/api/documents/changes')).toMatchObject({
       status: 503,
       body: { code: 'database_unavailable' },
     })

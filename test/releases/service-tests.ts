@@ -25,7 +25,7 @@ export async function runServiceTests({ checkout, schemaFolder, only }: ServiceT
   })
   const [out, err] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
   const output = out + err
-  const [, passed, failed] = /^(\d+) passed, (\d+) failed$/m.exec(out) ?? []
+  const [, passed, failed] = /^(\d+) passed, (\d+) failed(?:, \d+ skipped)?$/m.exec(out) ?? []
   if (passed === undefined) throw new Error(`The tests of ${checkout} did not run: ${output}`)
   return { passed: Number(passed), failed: Number(failed), output }
 }

@@ -1,8 +1,25 @@
 import { defineConfig, mergeConfig } from 'vitest/config'
 import base from '../../vitest.config.ts'
 
-const documents = ['enqueue', 'import', 'list', 'patch', 'read', 'strict', 'write']
-const queue = ['catalog', 'hosts', 'pop', 'push', 'queue-items', 'queue-items-view', 'settle', 'sizes']
+const documents = [
+  'change/patch',
+  'import/import',
+  'read/list',
+  'read/read',
+  'write/enqueue',
+  'write/strict',
+  'write/write',
+]
+const queue = [
+  'admin/admin',
+  'definition/catalog',
+  'polite/host-settings',
+  'pop/pop',
+  'push/push',
+  'queue-items-view',
+  'settle/settle',
+  'upkeep/sizes',
+]
 
 /**
  * The tests that speak for the service on whatever schema is under it: documents, queues, health. They hold on every later

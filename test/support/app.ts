@@ -1,12 +1,11 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { Writable } from 'node:stream'
-import type { AppParts } from '../../app/app.ts'
-import { loadConfig } from '../../app/config.ts'
+import { type Config, loadConfig } from '../../app/config/config.ts'
 import { listen } from '../../app/listen.ts'
 import { createLogger } from '../../app/log.ts'
 import type { App } from '../../app/schemas/app.ts'
-import { buildApp } from '../../app/server.ts'
+import { buildApp, type GivenParts } from '../../app/server.ts'
 import { silentObserver } from '../../app/store/observer.ts'
 import { createStores, type Stores } from '../../app/stores.ts'
 import { atEndOfFile } from './end-of-file.ts'
@@ -15,7 +14,9 @@ const DEFAULTS = { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/nothing', AUTH: 
 
 export type TestAppOptions = {
   env?: Record<string, string>
-  parts?: Partial<AppParts>
+  /** Changes the configuration where the environment would not allow it. */
+  configure?: (config: Config) => Config
+  parts?: Partial<GivenParts>
   /** Called with the stores before there are any requests. */
   onStores?: (stores: Stores) => void
   /** Routes of the test's own, beside those of the service. */
@@ -23,8 +24,9 @@ export type TestAppOptions = {
 }
 
 /** The HTTP interface alone, with a database that is not there; it ends with the file. */
-export async function buildTestApp({ env, parts, onStores, routes }: TestAppOptions = {}): Promise<App> {
-  const config = loadConfig({ ...DEFAULTS, ...env })
+export async function buildTestApp(options: TestAppOptions = {}): Promise<App> {
+  const { env, configure = (given) => given, parts, onStores, routes } = options
+  const config = configure(loadConfig({ ...DEFAULTS, ...env }))
   const stores = createStores(config, silentObserver)
   onStores?.(stores)
   const app = await buildApp(config, stores, parts)

@@ -2,21 +2,28 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import pg from 'pg'
 import { inject } from 'vitest'
-import { EmbeddedPostgres } from '../../app/embedded-postgres.ts'
+import { EmbeddedPostgres } from '../../app/embedded/embedded-postgres.ts'
 import { atEndOfFile } from './end-of-file.ts'
 import { eventually } from './eventually.ts'
 import { makeSchema } from './schema.ts'
 import { temporaryFolder } from './temporary.ts'
 
-/** A migrated database of one test file. `query` uses a connection of the test's own. */
+/**
+ * A migrated database of one test file. `query` uses a connection of the test's own. `url` may be that of a pooler, `directUrl`
+ * never is.
+ */
 export type TestDatabase = {
   name: string
   url: string
+  directUrl: string
   query<R extends pg.QueryResultRow = pg.QueryResultRow>(text: string, values?: unknown[]): Promise<R[]>
 }
 
-/** A server that belongs to one test file, with fsync on: it may be killed and started again. `url` is a migrated database. */
-export type OwnServer = { server: EmbeddedPostgres; url: string }
+/**
+ * A server that belongs to one test file, with fsync on: it may be killed and started again. `url` is a migrated database,
+ * `folder` where the server was put.
+ */
+export type OwnServer = { server: EmbeddedPostgres; url: string; folder: string }
 
 const CLONE_LOCK = 7_305_124
 const OWN_CONNECTIONS = 'sonoma-test'
@@ -29,16 +36,22 @@ const GRACE_MS = 6_000
 export async function createTestDatabase(): Promise<TestDatabase> {
   const name = `test_${randomBytes(8).toString('hex')}`
   await clone(name)
-  const url = new URL(inject('postgresUrl'))
-  url.pathname = `/${name}`
-  const pool = new pg.Pool({ connectionString: url.href, application_name: OWN_CONNECTIONS, max: 4 })
+  const directUrl = onServer(inject('postgresUrl'), name)
+  const url = onServer(inject('poolerUrl') || inject('postgresUrl'), name)
+  const pool = new pg.Pool({ connectionString: directUrl, application_name: OWN_CONNECTIONS, max: 4 })
   // A test may kill the server or this connection; the next query says what is wrong.
   pool.on('error', () => undefined)
   atEndOfFile(async () => {
     await pool.end()
     await drop(name)
   })
-  return { name, url: url.href, query: async (text, values) => (await pool.query(text, values)).rows }
+  return { name, url, directUrl, query: async (text, values) => (await pool.query(text, values)).rows }
+}
+
+function onServer(serverUrl: string, name: string): string {
+  const url = new URL(serverUrl)
+  url.pathname = `/${name}`
+  return url.href
 }
 
 /** Starts a PostgreSQL server for this file alone; it ends, and its data goes, with the file. */
@@ -52,7 +65,7 @@ export async function startOwnServer(settings: Record<string, string | number> =
   await server.start()
   await server.createDatabase('sonoma')
   await makeSchema(server.url('sonoma'))
-  return { server, url: server.url('sonoma') }
+  return { server, url: server.url('sonoma'), folder }
 }
 
 async function clone(name: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** A program for tests: starts the embedded server in the folder of its argument, prints a line of JSON, and stays. */
-import { EmbeddedPostgres } from '../../app/embedded-postgres.ts'
+import { EmbeddedPostgres } from '../../app/embedded/embedded-postgres.ts'
 
 const [folder = '', ending] = process.argv.slice(2)
 const server = new EmbeddedPostgres({ folder, log: (line) => process.stderr.write(`${line}\n`) })

@@ -41,14 +41,19 @@ export class SigningKey {
   }
 }
 
-/** Stands in for the API server's `/openid/v1/jwks`: counts its fetches, and can be made to fail. */
+/** Stands in for the API server's `/openid/v1/jwks`: counts its fetches, and can be made to fail or to hang. */
 export class KeyServer {
   keys: JWK[]
   fetches = 0
   /** What the last fetch was authorized with. */
   authorization: string | undefined
   status = 200
+  /** What is answered in place of `keys`. */
+  answer: unknown
+  /** Whether requests are taken and not answered, until `release`. */
+  isHanging = false
   url = ''
+  readonly #held: ServerResponse[] = []
   readonly #server: Server
 
   constructor(keys: SigningKey[], certificate?: Certificate) {
@@ -66,6 +71,17 @@ export class KeyServer {
     return server
   }
 
+  /** Requests that wait for an answer, their callers being still there. */
+  get hanging(): number {
+    return this.#held.filter(({ destroyed }) => !destroyed).length
+  }
+
+  /** Answers those that hang; later ones are answered at once. */
+  release(): void {
+    this.isHanging = false
+    for (const response of this.#held.splice(0)) this.#send(response)
+  }
+
   async stop(): Promise<void> {
     this.#server.closeAllConnections()
     await new Promise((resolve) => this.#server.close(resolve))
@@ -74,6 +90,12 @@ export class KeyServer {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     this.fetches += 1
     this.authorization = request.headers.authorization
-    response.writeHead(this.status, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: this.keys }))
+    if (this.isHanging) this.#held.push(response)
+    else this.#send(response)
+  }
+
+  #send(response: ServerResponse): void {
+    const { answer = { keys: this.keys } } = this
+    response.writeHead(this.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
   }
 }

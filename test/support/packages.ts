@@ -2,20 +2,20 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
-import { access, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
-import { homedir } from 'node:os'
+import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
+import { cached } from './cache.ts'
 
 const run = promisify(execFile)
 
-const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'sonoma-storage')
 const MANUAL_PACKAGE = 'postgresql-doc-15'
 
 /** The folder of PostgreSQL's manual: 1,169 HTML files that link to each other, and what they show. */
 export async function manualFolder(): Promise<string> {
-  const folder = await cached(MANUAL_PACKAGE, async (work, apt) => {
+  const folder = await cached(MANUAL_PACKAGE, async (work, scratch) => {
+    const apt = await updateApt(scratch)
     await run('apt-get', [...apt, 'download', MANUAL_PACKAGE], { cwd: work })
     const files = await readdir(work)
     for (const file of files) await run('dpkg-deb', ['-x', file, work], { cwd: work })
@@ -25,7 +25,8 @@ export async function manualFolder(): Promise<string> {
 
 /** A file with the records of all packages in the archive: `Key: value` lines, an empty line after each record. */
 export async function packageIndexFile(): Promise<string> {
-  const folder = await cached('package-index', async (work, apt) => {
+  const folder = await cached('package-index', async (work, scratch) => {
+    const apt = await updateApt(scratch)
     const child = spawn('apt-cache', [...apt, 'dumpavail'], { stdio: ['ignore', 'pipe', 'inherit'] })
     const ended = once(child, 'close')
     await pipeline(child.stdout, createWriteStream(join(work, 'records')))
@@ -33,24 +34,6 @@ export async function packageIndexFile(): Promise<string> {
     if (code !== 0) throw new Error(`apt-cache dumpavail ended with exit code ${code}.`)
   })
   return join(folder, 'records')
-}
-
-/** Fills a folder once. It appears under its name only when it is whole, whoever is killed or does the same meanwhile. */
-async function cached(name: string, fill: (folder: string, apt: string[]) => Promise<void>): Promise<string> {
-  const folder = join(CACHE, name)
-  if (await exists(folder)) return folder
-  await mkdir(CACHE, { recursive: true })
-  const work = await mkdtemp(join(CACHE, 'new-'))
-  try {
-    await mkdir(join(work, 'content'))
-    await fill(join(work, 'content'), await updateApt(join(work, 'apt')))
-    await rename(join(work, 'content'), folder)
-  } catch (error) {
-    if (!(await exists(folder))) throw error
-  } finally {
-    await rm(work, { recursive: true, force: true })
-  }
-  return folder
 }
 
 /** Fresh package lists of our own: the machine's may be old, absent or locked, and only root may renew them. */
@@ -66,11 +49,4 @@ async function updateApt(folder: string): Promise<string[]> {
   const options = settings.flatMap((setting) => ['-o', setting])
   await run('apt-get', [...options, '--error-on=any', 'update'])
   return options
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }

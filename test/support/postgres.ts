@@ -3,7 +3,9 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
-import { EmbeddedPostgres } from '../../app/embedded-postgres.ts'
+import { EmbeddedPostgres } from '../../app/embedded/embedded-postgres.ts'
+import { PgBouncer } from './pgbouncer.ts'
+import type { PgBouncerVersion } from './pgbouncer-programs.ts'
 import { makeSchema } from './schema.ts'
 import { makeTemporaryFolder, removeLeftovers } from './temporary.ts'
 
@@ -13,6 +15,8 @@ declare module 'vitest' {
     postgresUrl: string
     /** The migrated database that test databases are clones of. */
     templateDatabase: string
+    /** The same server by way of a PgBouncer, which tests then use instead of it; empty: there is none. */
+    poolerUrl: string
   }
 }
 
@@ -33,20 +37,30 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   await removeLeftovers()
   const folder = await makeTemporaryFolder()
   const server = new EmbeddedPostgres({ folder: join(folder, 'postgres'), settings: FAST })
+  let bouncer: PgBouncer | undefined
   const tearDown = async () => {
+    await bouncer?.stop()
     await server.destroy()
     await rm(folder, { recursive: true, force: true })
   }
   try {
     await server.start()
     await makeTemplate(server)
+    bouncer = await startPooler(server, folder)
   } catch (error) {
     await tearDown()
     throw error
   }
   project.provide('postgresUrl', server.url('postgres'))
   project.provide('templateDatabase', TEMPLATE)
+  project.provide('poolerUrl', bouncer?.url(server.url('postgres')) ?? '')
   return tearDown
+}
+
+/** `TEST_POOLER` is the version of a PgBouncer that the tests go through. */
+async function startPooler(server: EmbeddedPostgres, folder: string): Promise<PgBouncer | undefined> {
+  const version = process.env.TEST_POOLER as PgBouncerVersion | undefined
+  return version && PgBouncer.start({ version, target: server.url('postgres'), folder })
 }
 
 async function makeTemplate(server: EmbeddedPostgres): Promise<void> {

@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dirname, '..', '..')
  */
 export async function makeSchema(databaseUrl: string): Promise<void> {
   const { TEST_SCHEMA_RUNNER = ROOT, TEST_SCHEMA_FOLDER: folder } = process.env
-  const runner = pathToFileURL(join(TEST_SCHEMA_RUNNER, 'migrations', 'run.ts')).href
-  const { migrate } = (await import(runner)) as typeof import('../../migrations/run.ts')
+  const runner = pathToFileURL(join(TEST_SCHEMA_RUNNER, 'migrations', 'run', 'run.ts')).href
+  const { migrate } = (await import(runner)) as typeof import('../../migrations/run/run.ts')
   await migrate({ databaseUrl, ...(folder !== undefined && { folder }) })
 }

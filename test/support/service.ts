@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { type Config, loadConfig } from '../../app/config.ts'
+import { type Config, loadConfig } from '../../app/config/config.ts'
 import { type Service, startService } from '../../app/server.ts'
 import { createTestDatabase, type TestDatabase } from './database.ts'
 import { atEndOfFile } from './end-of-file.ts'
@@ -30,7 +30,9 @@ const DEFAULTS = { HOST: '127.0.0.1', PORT: '0', METRICS_PORT: '0', AUTH: 'none'
 export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
   const database = options.databaseUrl ? undefined : (options.database ?? (await createTestDatabase()))
   const url = options.databaseUrl ?? database?.url
-  const config = loadConfig({ ...DEFAULTS, DATABASE_URL: url, ...options.env })
+  // Where the tests go through a pooler, long polls are woken all the same.
+  const DATABASE_DIRECT_URL = database?.directUrl
+  const config = loadConfig({ ...DEFAULTS, DATABASE_URL: url, DATABASE_DIRECT_URL, ...options.env })
   const service = await startService(config, options.log ? { log: options.log } : {})
   let stopped: Promise<void> | undefined
   const stop = () => (stopped ??= service.stop())

@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { EmbeddedPostgres } from '../../app/embedded-postgres.ts'
+import { EmbeddedPostgres } from '../../app/embedded/embedded-postgres.ts'
 import { atEndOfFile } from './end-of-file.ts'
 
 const PREFIX = 'sonoma-test-'

@@ -1,21 +1,24 @@
+import type { AnswerRoom } from '../answer-room.ts'
 import type { RawObject } from '../check.ts'
 import { isUuid } from '../check.ts'
 import type { Database } from '../database.ts'
-import type { DocumentLimits } from './content.ts'
-import { deleteDocument, deleteDocuments } from './delete.ts'
-import { Enqueue, type EnqueueParts, type EnqueueRequest } from './enqueue.ts'
-import { DocumentReader, type FoundDocument } from './get.ts'
-import { type DocumentPage, type ListRequest, list } from './list.ts'
-import { noSuchDocument } from './lock.ts'
-import { type Lookup, lookUp } from './lookup.ts'
-import { Novelty } from './novelty.ts'
-import { patchDocument } from './patch.ts'
-import { type WriteOutcome, writeRequest } from './write-request.ts'
+import { deleteDocument, deleteDocuments } from './change/delete.ts'
+import { noSuchDocument } from './change/lock.ts'
+import { patchDocument } from './change/patch.ts'
+import type { DocumentLimits } from './content/content.ts'
+import { DocumentReader, type FoundDocument } from './read/get.ts'
+import { type DocumentPage, type ListRequest, list } from './read/list.ts'
+import { type Lookup, lookUp } from './read/lookup.ts'
+import { Enqueue, type EnqueueParts, type EnqueueRequest } from './write/enqueue.ts'
+import { Novelty } from './write/novelty.ts'
+import { type WriteOutcome, writeRequest } from './write/write-request.ts'
 
 /** What the document store works with; `queues` is for items that are pushed with documents. */
 export type DocumentStoreParts = {
   database: Database
   limits: DocumentLimits
+  /** For answers of large or many documents. */
+  room: AnswerRoom
   queues: EnqueueParts
   /** Default: a new one. */
   novelty?: Novelty
@@ -32,11 +35,11 @@ export class DocumentStore {
   constructor(parts: DocumentStoreParts) {
     this.#parts = parts
     this.#novelty = parts.novelty ?? new Novelty()
-    this.#reader = new DocumentReader(parts.database)
+    this.#reader = new DocumentReader(parts)
   }
 
   /**
-   * Stores documents as they came, each judged alone; with `strict` all or nothing (`strict_failed`). Items of `enqueue` are
+   * Stores documents as they came, taking the arrays apart, each judged alone; with `strict` all or nothing (`strict_failed`). Items of `enqueue` are
    * pushed in the same transaction.
    */
   write(documents: unknown[], { strict, enqueue }: WriteOptions): Promise<WriteOutcome> {
@@ -51,13 +54,13 @@ export class DocumentStore {
   }
 
   /** `{documents, missing}` as JSON text. */
-  lookUp(wanted: Lookup): Promise<string> {
-    return lookUp(this.#parts.database, wanted)
+  lookUp(wanted: Lookup): Promise<string | Buffer> {
+    return lookUp(this.#parts, wanted)
   }
 
   /** One page of documents, last changed first, as JSON text. */
   list(request: ListRequest): Promise<DocumentPage> {
-    return list(this.#parts.database, request)
+    return list(this.#parts, request)
   }
 
   /** Applies a merge patch and answers the document as it is then. */

@@ -1,9 +1,9 @@
 import type { Database } from '../database.ts'
 import { isDataError } from '../database-errors.ts'
 import type { StoreObserver } from '../observer.ts'
-import type { QueueCatalog, QueueDefinition } from './catalog.ts'
-import { Coalescer } from './coalescer.ts'
-import { readDefinition } from './definition.ts'
+import { type AGAIN, Coalescer } from './coalescer.ts'
+import type { QueueCatalog, QueueDefinition } from './definition/catalog.ts'
+import { readDefinition } from './definition/definition.ts'
 import { isMoved, MAX_MOVES } from './table.ts'
 
 /** What the operations on queues work with. */
@@ -20,7 +20,7 @@ const ALONE_FROM = 50
  * of `aloneFrom` items or more does not wait for others.
  */
 export function statementCoalescer<Request, Answer>(
-  run: (requests: Request[]) => Promise<Answer[]>,
+  run: (requests: Request[]) => Promise<(Answer | typeof AGAIN)[]>,
   weigh: (request: Request) => number,
   aloneFrom = ALONE_FROM,
 ): Coalescer<Request, Answer> {
@@ -48,6 +48,8 @@ export async function onTable<T>(
     } catch (error) {
       if (definition === undefined || !isMoved(error) || moves === MAX_MOVES) throw error
       catalog.forget(queue)
+      // It may as well be the queue that dead letters go to.
+      if (definition.deadLetter !== null) catalog.forget(definition.deadLetter)
     }
   }
 }

@@ -1,6 +1,13 @@
+import { isProblem } from '../database.ts'
+
+/** The answer to a request that was too much for its batch: it goes to the front of the next one. Never to all of a batch. */
+export const AGAIN = Symbol('again')
+
+const PATIENCE_MS = 250
+
 /** How requests are put together. `run` answers each of its requests, in order. */
 export type CoalescerOptions<Request, Answer> = {
-  run: (requests: Request[]) => Promise<Answer[]>
+  run: (requests: Request[]) => Promise<(Answer | typeof AGAIN)[]>
   /** Items in a request. */
   weigh: (request: Request) => number
   /** Most items of a batch. */
@@ -15,6 +22,8 @@ export type CoalescerOptions<Request, Answer> = {
 
 type Pending<Request, Answer> = {
   request: Request
+  /** When it came, of `performance.now()`. */
+  cameAt: number
   resolve: (answer: Answer) => void
   reject: (error: unknown) => void
 }
@@ -38,7 +47,7 @@ export class Coalescer<Request, Answer> {
     if (this.#options.weigh(request) >= this.#options.aloneFrom) return this.#runAlone(request)
     return new Promise((resolve, reject) => {
       const lane = this.#lane(key)
-      lane.waiting.push({ request, resolve, reject })
+      lane.waiting.push({ request, cameAt: performance.now(), resolve, reject })
       this.#schedule(key, lane)
     })
   }
@@ -70,7 +79,7 @@ export class Coalescer<Request, Answer> {
     if (batch.length > 0) {
       lane.inFlight += 1
       if (lane.waiting.length > 0) this.#schedule(key, lane)
-      await this.#settle(batch)
+      lane.waiting.unshift(...(await this.#settle(batch, lane)))
       lane.inFlight -= 1
     }
     if (lane.waiting.length > 0) this.#schedule(key, lane)
@@ -86,17 +95,39 @@ export class Coalescer<Request, Answer> {
     return lane.waiting.splice(0, end === -1 ? lane.waiting.length : end)
   }
 
-  async #settle(batch: Pending<Request, Answer>[]): Promise<void> {
+  /** Answers the requests whose turn comes again. */
+  async #settle(batch: Pending<Request, Answer>[], lane: Lane<Request, Answer>): Promise<Pending<Request, Answer>[]> {
     try {
       const answers = await this.#options.run(batch.map((pending) => pending.request))
-      for (const [index, pending] of batch.entries()) pending.resolve(answers[index] as Answer)
+      return batch.filter((pending, index) => !isSettled(pending, answers[index] as Answer | typeof AGAIN))
     } catch (error) {
-      if (batch.length > 1 && this.#options.isOwnFault(error)) await this.#settleEach(batch)
+      if (batch.length > 1 && this.#options.isOwnFault(error)) await this.#settleEach(batch, lane)
       else for (const pending of batch) pending.reject(error)
+      if (isAway(error)) rejectPatient(lane, error)
+      return []
     }
   }
 
-  async #settleEach(batch: Pending<Request, Answer>[]): Promise<void> {
-    for (const pending of batch) await this.#settle([pending])
+  async #settleEach(batch: Pending<Request, Answer>[], lane: Lane<Request, Answer>): Promise<void> {
+    for (const pending of batch) await this.#settle([pending], lane)
   }
+}
+
+/** Whether the database did not answer at all: so it would not have answered those that wait, either. */
+function isAway(error: unknown): boolean {
+  return isProblem(error, 'database_unavailable') || isProblem(error, 'query_timeout')
+}
+
+/** Those that have waited while a batch found out that nobody answers would wait as long again in the next one. */
+function rejectPatient<Request, Answer>(lane: Lane<Request, Answer>, error: unknown): void {
+  const since = performance.now() - PATIENCE_MS
+  const patient = lane.waiting.filter(({ cameAt }) => cameAt < since)
+  lane.waiting = lane.waiting.filter(({ cameAt }) => cameAt >= since)
+  for (const { reject } of patient) reject(error)
+}
+
+function isSettled<Request, Answer>(pending: Pending<Request, Answer>, answer: Answer | typeof AGAIN): boolean {
+  if (answer === AGAIN) return false
+  pending.resolve(answer)
+  return true
 }

@@ -1,23 +1,26 @@
+import type { AnswerRoom } from '../answer-room.ts'
 import { isItemError } from '../check.ts'
-import type { QueueParts } from './batches.ts'
-import { BossMaintenance } from './boss.ts'
-import { checkItem, type ItemLimits } from './item.ts'
-import { peekRows } from './peek.ts'
-import type { PolitePop } from './polite-pop.ts'
-import { microsText, toPopped } from './pop.ts'
-import { PopBatches } from './pop-batches.ts'
-import { PushBatches } from './push-batches.ts'
-import { loadReceipts, type Receipts } from './receipt.ts'
-import type { Settle, Settled } from './settle.ts'
-import { SettleBatches } from './settle-batches.ts'
-import { isSettle, readSettle, type SettleKind } from './settle-items.ts'
-import { Sweep } from './sweep.ts'
+import { checkElements } from '../elements.ts'
+import { lookAgain, onTable, type QueueParts } from './batches.ts'
+import type { QueueDefinition } from './definition/definition.ts'
+import { checkItem, type ItemLimits, payloadField } from './item/check-item.ts'
+import { loadReceipts, type Receipts } from './item/receipt.ts'
+import type { PolitePop } from './polite/polite-pop.ts'
+import { peekRows } from './pop/peek.ts'
+import { microsText, toPopped } from './pop/pop.ts'
+import { PopBatches } from './pop/pop-batches.ts'
+import { PushBatches } from './push/push-batches.ts'
+import { invalidSettle, isSettle, readSettle, type SettleKind, settleField } from './settle/read-receipts.ts'
+import type { Settle, Settled } from './settle/settle.ts'
+import { SettleBatches } from './settle/settle-batches.ts'
 import type { NewItem, PeekedItem, PopOptions, PoppedItem, PushOutcome, PushResult, SettleResult } from './types.ts'
-import type { Waiters } from './waiters.ts'
+import { Sweep } from './upkeep/sweep.ts'
+import type { Waiters } from './wait/waiters.ts'
 
 export type QueueStoreOptions = QueueParts & {
+  room: AnswerRoom
   limits: ItemLimits
-  waiters: Pick<Waiters, 'mark' | 'wait' | 'wake'>
+  waiters: Pick<Waiters, 'mark' | 'wait' | 'announce'>
   polite: Pick<PolitePop, 'pop'>
 }
 
@@ -30,40 +33,38 @@ export class QueueStore {
   readonly #pops: PopBatches
   readonly #settles: SettleBatches
   readonly #sweep: Sweep
-  readonly #boss: BossMaintenance
   #receipts: Promise<Receipts> | undefined
 
   constructor(options: QueueStoreOptions) {
     this.#options = options
-    const wake = (queue: string) => options.waiters.wake(queue)
-    this.#pushes = new PushBatches(options, wake)
+    const announce = (queue: string, beganAtMs: number) => options.waiters.announce(queue, beganAtMs)
+    this.#pushes = new PushBatches(options, announce)
     this.#pops = new PopBatches(options)
-    this.#settles = new SettleBatches(options, wake)
-    this.#sweep = new Sweep({ ...options, onReturned: wake })
-    this.#boss = new BossMaintenance(options)
+    this.#settles = new SettleBatches(options, announce)
+    this.#sweep = new Sweep({ ...options, onReturned: announce })
   }
 
-  /** Begins the background work: on lapsed leases and old items, and pg-boss's on its own tables. */
+  /** Begins the background work on lapsed leases and old items. */
   start(): void {
     this.#sweep.start()
-    this.#boss.start()
   }
 
   /** Ends the background work. */
-  async stop(): Promise<void> {
-    await Promise.all([this.#sweep.stop(), this.#boss.stop()])
+  stop(): Promise<void> {
+    return this.#sweep.stop()
   }
 
-  /** Pushes items as they came; makes the queue where there is none (`queue_limit`). One result an item, in order. */
+  /** Pushes items as they came, taking the array apart; makes the queue where there is none (`queue_limit`). One result an item, in order. */
   async push(queue: string, items: unknown[]): Promise<PushResult[]> {
-    const checked = items.map((item) => checkItem(item, this.#options.limits))
-    const valid = checked.filter((item): item is NewItem => !isItemError(item))
+    const { limits } = this.#options
+    const { results, ids } = await checkElements(items, payloadField(limits), (raw) => checkItem(raw, limits))
+    const valid = results.filter((item): item is NewItem => !isItemError(item))
     const outcomes = valid.length === 0 ? [] : await this.#pushes.push(queue, valid)
     if (valid.length === items.length) return outcomes as PushResult[]
     let next = 0
-    return checked.map((item, n) => {
+    return results.map((item, n) => {
       if (!isItemError(item)) return outcomes[next++] as PushOutcome as PushResult
-      return { id: idOf(items[n]), result: 'invalid', code: item.code, error: item.message }
+      return { id: ids[n] ?? null, result: 'invalid', code: item.code, error: item.message }
     })
   }
 
@@ -85,11 +86,20 @@ export class QueueStore {
 
   /** Shows up to `count` waiting items, those a pop would give out first; an unknown queue has none. */
   async peek(queue: string, count: number): Promise<PeekedItem[]> {
-    const { catalog, database, observer } = this.#options
-    const definition = await catalog.find(queue)
-    const items = definition === undefined ? [] : await peekRows(database, definition, count)
+    const { catalog, observer } = this.#options
+    const look = () => catalog.find(queue)
+    const items = await onTable(catalog, queue, look, (at) => this.#peekAt(at, count))
     observer.queueOperation('peek', items.length)
     return items
+  }
+
+  /** Where nothing was found the items may be elsewhere by now. */
+  async #peekAt(definition: QueueDefinition | undefined, count: number): Promise<PeekedItem[]> {
+    if (definition === undefined) return []
+    const items = await peekRows(this.#options, definition, count)
+    if (items.length > 0) return items
+    const found = await lookAgain(this.#options, definition)
+    return found?.moved ? peekRows(this.#options, found.current, count) : items
   }
 
   /** Ends deliveries as done. */
@@ -121,14 +131,13 @@ export class QueueStore {
 
   async #settle(kind: SettleKind, queue: string, items: unknown[]): Promise<SettleResult[]> {
     const context = { kind, queue, receipts: await this.receipts() }
-    const read = items.map((item) => readSettle(item, context))
+    const field = settleField(this.#options.limits)
+    const { results } = await checkElements(items, field, (item) => readSettle(item, context))
+    const read = results.map((one) => (isItemError(one) ? invalidSettle(null, one) : one))
     const settles = read.filter(isSettle)
     const settled = settles.length === 0 ? [] : await this.#settles.settle(kind, queue, settles)
     let next = 0
-    return read.map((one, n) => {
-      if (!isSettle(one)) return one
-      return toResult((items[n] as { receipt: string }).receipt, one, settled[next++] as Settled)
-    })
+    return read.map((one) => (isSettle(one) ? toResult(one, settled[next++] as Settled) : one))
   }
 
   /** What writes and reads receipts, with the database's key; read once, again after a failure. */
@@ -141,14 +150,9 @@ export class QueueStore {
   }
 }
 
-function toResult(receipt: string, settle: Settle, settled: Settled): SettleResult {
-  const { callerId: id } = settle.delivery
+function toResult({ delivery, receipt }: Settle, settled: Settled): SettleResult {
+  const { callerId: id } = delivery
   if (!settled.held) return { receipt, id, result: 'stale' }
   if (settled.leaseMicros === undefined) return { receipt, id, result: 'done' }
   return { receipt, id, result: 'done', leaseUntil: microsText(settled.leaseMicros) }
-}
-
-function idOf(raw: unknown): string | null {
-  const id = (raw as { id?: unknown } | null | undefined)?.id
-  return typeof id === 'string' ? id.toWellFormed() : null
 }

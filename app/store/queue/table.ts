@@ -22,24 +22,28 @@ export function tableOf(definition: { tableName: string }): string {
 
 /**
  * One operation's statement for each table, made when first used. The shared table's is named after the operation, that
- * of a partition has a few digits of the partition added (PostgreSQL tells names apart by their first 63 bytes).
+ * of a partition has a few digits of the partition added (PostgreSQL tells names apart by their first 63 bytes). All of them
+ * have the same label, which is shared by operations that differ in a number only.
  */
 export class TableStatements {
   readonly #operation: string
   readonly #text: (table: string) => string
+  readonly #label: string
   readonly #made = new Map<string, Statement>()
 
-  constructor(operation: string, text: (table: string) => string) {
+  constructor(operation: string, text: (table: string) => string, label = operation) {
     this.#operation = operation
     this.#text = text
+    this.#label = label
   }
 
   /** The statement for the table of a queue. */
   for(definition: { tableName: string }): Statement {
     const known = this.#made.get(definition.tableName)
     if (known) return known
-    const statement = { name: this.#name(definition.tableName), text: this.#text(tableOf(definition)) }
-    this.#made.set(definition.tableName, statement)
+    const { tableName } = definition
+    const statement = { name: this.#name(tableName), label: this.#label, text: this.#text(tableOf(definition)) }
+    this.#made.set(tableName, statement)
     return statement
   }
 

@@ -27,10 +27,13 @@ export type PushResult = {
   error?: string
 }
 
-/** An item that was given out. `attempt` counts its deliveries from 1; the last two are there for a leased pop only. */
+/**
+ * An item that was given out. Its payload is JSON as the database wrote it, unread, so that numbers keep their digits.
+ * `attempt` counts its deliveries from 1; the last two are there for a leased pop only.
+ */
 export type PoppedItem = {
   id: string
-  payload: Record<string, unknown>
+  payloadJson: string
   priority: number
   attempt: number
   receipt?: string
@@ -38,7 +41,7 @@ export type PoppedItem = {
 }
 
 /** A waiting item as `peek` shows it; it stays where it is. */
-export type PeekedItem = { id: string; payload: Record<string, unknown>; priority: number; availableAt: string }
+export type PeekedItem = { id: string; payloadJson: string; priority: number; availableAt: string }
 
 /** `stale`: the lease has passed or the item was settled; `unknown`: not from this queue; `invalid`: cannot be read. */
 export type SettleResult = {

@@ -1,41 +1,55 @@
-import { CONDITION_TYPES } from '../conditions.ts'
+import { CONDITION_TYPES, RESERVED_CONDITION_TYPES } from '../conditions.ts'
 import { CRDS, type CustomResourceDefinition, type PrinterColumn } from '../crds.ts'
 import { ANNOTATIONS } from '../labels.ts'
+import { NOT_IMPLEMENTED_NOTE, withNote } from '../not-implemented.ts'
 import { OWNED_ENVIRONMENT, OWNED_PARAMETER_PREFIXES, OWNED_PARAMETERS } from '../owned-settings.ts'
-import { REASONS } from '../reasons.ts'
+import { REASONS, RESERVED_REASONS } from '../reasons.ts'
 import { fieldRows, fieldTable } from './fields.ts'
 import { ruleLines } from './rules.ts'
 
 const INTRODUCTION = `# The custom resources
 
-Made from the schemas by \`npm run docs:resources\`; the same words are in \`kubectl explain si.spec\`.
+This page is generated from the schemas by \`npm run docs:resources\`. \`kubectl explain si.spec\` shows the same text.
 
-\`spec: {}\` is a useful StorageInstance (\`docs/samples/storageinstance-minimal.yaml\`);
-\`docs/samples/storageinstance-full.yaml\` has every part once. Defaults are filled in by the API server, and nothing but
-your own appliers ever writes to a spec. A typing error is refused with the field's name by \`kubectl apply\` and by
-server-side apply.
+\`spec: {}\` is a useful StorageInstance (\`docs/samples/storageinstance-minimal.yaml\`).
+\`docs/samples/storageinstance-full.yaml\` sets every part of the spec once. The API server fills in the defaults; the
+operator never writes to a spec. \`kubectl apply\` and server-side apply reject unknown fields by name.
 
-- **Durations** are a number and one unit: \`90s\`, \`10m\`, \`2h\`, \`30d\`; where locks are meant, \`200ms\` too.
-- **Quantities** are those of Kubernetes: \`500m\` of a core, \`512Mi\`, \`10Gi\`.
-- **Schedules** are five fields of cron in the time zone beside them; \`""\` is never, or as the field says.
-- **Unions** (\`database\`, \`backup.destination\`, \`target\`, \`into\`) take at most one member and have no default in the
-  schema, so that they can be switched by both kinds of apply. Without a member the first one counts.
-- **Lists by a key** (\`queues\` by name, for instance) can be owned entry by entry by several appliers.
-- **Names** begin with a letter, hold \`a-z\`, \`0-9\` and \`-\`, and are at most 36 characters for an instance and 52 for a
-  backup or restore, because the names of children add to them.
+- **Not implemented yet**: fields, columns and kinds with the note "${NOT_IMPLEMENTED_NOTE}" are validated and stored, but
+  the operator does not read or write them. Backups, restores and maintenance are among them.
+- **Durations** are a number and a unit: \`90s\`, \`10m\`, \`2h\`, \`30d\`. Lock timeouts also accept milliseconds: \`200ms\`.
+- **Quantities** are Kubernetes quantities: \`500m\` (of a CPU), \`512Mi\`, \`10Gi\`.
+- **Schedules** have the five fields of cron and use the time zone next to them. \`""\` means never, unless the field says
+  otherwise.
+- **Unions** (\`database\`, \`backup.destination\`, \`target\`, \`into\`) accept at most one member. If none is set, the first
+  one applies. They have no default in the schema, so that both kinds of apply can switch members.
+- **Lists with a key** (for example \`queues\`, by name) can be shared by several appliers, each owning some entries.
+- **Names** start with a letter and contain only \`a-z\`, \`0-9\` and \`-\`. The name of an instance has at most 36 characters,
+  that of a backup or restore at most 52, because they are a part of the names of other objects.`
 
-## Annotations of a StorageInstance
+/** The annotations that people set, with what each does. */
+const ANNOTATION_ROWS: [annotation: string, meaning: string][] = [
+  [`${ANNOTATIONS.run}: migrate-<token>`, 'Requests a migration run now. Each token requests one run.'],
+  [`${ANNOTATIONS.run}: maintain-<token>`, withNote('Requests a maintenance run now.')],
+  [`${ANNOTATIONS.confirmDelete}: <name>`, 'Confirms `deletionPolicy: Delete`. Without it, the data is kept.'],
+]
 
-| annotation | meaning |
-|---|---|
-| \`${ANNOTATIONS.run}: migrate-<token>\` | Asks for a migration run now; the same token asks once. |
-| \`${ANNOTATIONS.run}: maintain-<token>\` | Asks for a maintenance run now. |
-| \`${ANNOTATIONS.confirmDelete}: <name>\` | Confirms \`deletionPolicy: Delete\`; without it the data is kept. |`
-
-/** docs/storageinstance.md: everything that can be said of the resources, from their schemas. */
+/** docs/storageinstance.md: the reference of the resources, from their schemas. */
 export function resourcesDocument(): string {
-  const parts = [INTRODUCTION, ...CRDS.map(kindSection), ownedSection(), conditionsSection(), reasonsSection()]
+  const parts = [
+    INTRODUCTION,
+    annotationsSection(),
+    ...CRDS.map(kindSection),
+    ownedSection(),
+    conditionsSection(),
+    reasonsSection(),
+  ]
   return `${parts.join('\n\n')}\n`
+}
+
+function annotationsSection(): string {
+  const rows = ANNOTATION_ROWS.map(([annotation, meaning]) => `| \`${annotation}\` | ${meaning} |`)
+  return ['## Annotations of a StorageInstance\n', '| annotation | meaning |', '|---|---|', ...rows].join('\n')
 }
 
 function kindSection({ spec }: CustomResourceDefinition): string {
@@ -49,8 +63,8 @@ function kindSection({ spec }: CustomResourceDefinition): string {
     `${schema.description} Short name: \`${[shortNames].flat().join()}\`.`,
     `### ${kind}: spec`,
     part('spec'),
-    `### ${kind}: what is refused`,
-    'Beside wrong types and values:',
+    `### ${kind}: validation rules`,
+    'In addition to types and allowed values, the API server checks these rules:',
     ruleLines(schema, '').join('\n'),
     `### ${kind}: status`,
     part('status'),
@@ -68,29 +82,43 @@ function columnTable(columns: PrinterColumn[]): string {
 }
 
 function ownedSection(): string {
-  const list = (names: readonly string[]) => names.map((name) => `\`${name}\``).join(', ')
-  return `## What the operator owns
+  return `## Settings that the operator owns
 
-PostgreSQL settings that \`database.managed.parameters\` may not name, in upper or lower case: ${list(OWNED_PARAMETERS)},
-and every one that begins with ${list(OWNED_PARAMETER_PREFIXES)}.
+\`database.managed.parameters\` must not contain these PostgreSQL settings, in upper or lower case:
 
-Environment variables that \`api.podTemplate.env\` may not name: ${list(OWNED_ENVIRONMENT)}.`
+${codeList(OWNED_PARAMETERS)},
+and all settings that start with ${codeList(OWNED_PARAMETER_PREFIXES)}.
+
+\`api.podTemplate.env\` must not contain these environment variables:
+
+${codeList(OWNED_ENVIRONMENT)}.`
 }
 
 function conditionsSection(): string {
   return `## Conditions
 
-${CONDITION_TYPES.map((type) => `\`${type}\``).join(', ')}. A condition whose feature is not set up is absent, and Ready does
-not wait for it. \`kubectl wait --for=condition=Ready si/<name>\` and every tool that reads kstatus understand them.`
+${codeList(CONDITION_TYPES)}.
+
+A condition is absent as long as it does not apply; \`Ready\` does not wait for it. Use
+\`kubectl wait --for=condition=Ready si/<name>\`, or any tool that understands kstatus.
+
+Not set yet: ${codeList(RESERVED_CONDITION_TYPES)}.`
+}
+
+function codeList(names: readonly string[]): string {
+  return names.map((name) => `\`${name}\``).join(', ')
 }
 
 function reasonsSection(): string {
-  const rows = Object.entries(REASONS).map(([reason, meaning]) => `| \`${reason}\` | ${meaning} |`)
-  return `## Reasons
+  const emitted = Object.entries(REASONS).map(([reason, meaning]) => reasonRow(reason, meaning))
+  const reserved = Object.entries(RESERVED_REASONS).map(([reason, meaning]) =>
+    reasonRow(reason, `Not emitted yet. ${meaning}`),
+  )
+  return ['## Reasons\n', REASONS_INTRODUCTION, '| reason | meaning |', '|---|---|', ...emitted, ...reserved].join('\n')
+}
 
-One closed list for conditions, events, logs and metrics.
+const REASONS_INTRODUCTION = 'Conditions, events and logs use this fixed list of reasons.\n'
 
-| reason | meaning |
-|---|---|
-${rows.join('\n')}`
+function reasonRow(reason: string, meaning: string): string {
+  return `| \`${reason}\` | ${meaning} |`
 }

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { cron, duration, group, nameRef, objectName, timeZone, volumeSize } from '../fields.ts'
+import { NOT_IMPLEMENTED } from '../not-implemented.ts'
 import { atMostOne, rules } from '../rules.ts'
 
 /** Size of the backups' volume where the spec does not say. */
@@ -10,13 +11,13 @@ export const VolumeDestination = Type.Object(
   {
     size: volumeSize({
       default: DEFAULT_BACKUP_SIZE,
-      description: `Size of the volume. It may grow, never shrink. Default ${DEFAULT_BACKUP_SIZE}.`,
+      description: `Size of the volume. It can be increased but not decreased. Default ${DEFAULT_BACKUP_SIZE}.`,
     }),
     storageClassName: Type.Optional(
-      objectName("Storage class of the volume, used when it is made. Default: the cluster's default class."),
+      objectName('Storage class of the volume, used when it is created. Default: the default class of the cluster.'),
     ),
   },
-  { description: 'A volume that the operator makes; the default.' },
+  { description: 'A volume that the operator creates. This is the default.' },
 )
 export type VolumeDestination = Static<typeof VolumeDestination>
 
@@ -27,21 +28,23 @@ export const S3Destination = Type.Object(
     prefix: Type.String({
       default: '',
       maxLength: 512,
-      description: 'Begins every object key, such as "crawl/". Default "".',
+      description: 'Prefix of every object key, such as "crawl/". Default "".',
     }),
     region: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: 'Region of the bucket.' })),
     endpoint: Type.Optional(
       Type.String({
         pattern: '^https?://.+$',
         maxLength: 2048,
-        description: "URL of the S3 server. Default: the region's own at Amazon.",
+        description: "URL of the S3 server. Default: Amazon's endpoint for the region.",
       }),
     ),
     credentialsSecretRef: Type.Optional(
-      nameRef('Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. None: the identity of the pod.'),
+      nameRef('Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. If not set, the identity of the pod is used.'),
     ),
     serverSideEncryption: Type.Optional(
-      Type.Enum(['AES256', 'aws:kms'], { description: "Encryption by the server. None: the bucket's own setting." }),
+      Type.Enum(['AES256', 'aws:kms'], {
+        description: 'Server-side encryption. If not set, the setting of the bucket applies.',
+      }),
     ),
   },
   { description: 'A bucket of an S3 server.' },
@@ -51,39 +54,38 @@ export type S3Destination = Static<typeof S3Destination>
 const Destination = Type.Object(
   { persistentVolumeClaim: Type.Optional(VolumeDestination), s3: Type.Optional(S3Destination) },
   {
-    description: 'Where backups go: persistentVolumeClaim or s3; neither is persistentVolumeClaim.',
+    description: 'Where to store backups: persistentVolumeClaim or s3. If neither is set, persistentVolumeClaim.',
     ...rules(atMostOne(['persistentVolumeClaim', 's3'])),
   },
 )
 
-/** Backups and their proof. */
+/** Backups and their verification. */
 export const Backup = group(
   {
     schedule: cron({
       default: '15 2 * * *',
       description:
-        'When a backup is made: minute, hour, day, month, weekday. "": never by schedule. Default "15 2 * * *".',
+        'Schedule of backups: minute, hour, day, month, weekday. "" turns scheduled backups off. Default "15 2 * * *".',
     }),
     timeZone: timeZone(),
     method: Type.Enum(['Auto', 'Physical', 'Logical'], {
       default: 'Auto',
       description:
-        'Physical can be restored to any instant and needs a role with REPLICATION; Logical (pg_dump) only to its own; Auto: Physical where it can be. Default Auto.',
+        'Physical backups can be restored to any point in time and need a role with REPLICATION. Logical ones (pg_dump) can be restored only to the time of the backup. Auto chooses Physical if possible. Default Auto.',
     }),
     destination: Type.Optional(Destination),
     walStreaming: group(
       {
         enabled: Type.Boolean({
           default: true,
-          description:
-            'Whether the write-ahead log is received continuously. With physical backups only. Default true.',
+          description: 'Whether to receive the write-ahead log continuously. Only for physical backups. Default true.',
         }),
         spoolSize: volumeSize({
           default: '2Gi',
-          description: 'Size of the volume that holds the log until it is in the destination. Default 2Gi.',
+          description: 'Size of the volume that stores the log until it is uploaded to the destination. Default 2Gi.',
         }),
       },
-      'Continuous archiving, which makes a restore to any instant possible.',
+      'Continuous archiving, which point-in-time recovery needs.',
     ),
     retention: group(
       {
@@ -96,27 +98,28 @@ export const Backup = group(
           minimum: 1,
           maximum: 1000,
           default: 3,
-          description: 'How many backups are kept at least, whatever their age. Default 3.',
+          description: 'Minimum number of backups to keep, whatever their age. Default 3.',
         }),
       },
-      'What is kept.',
+      'How long backups are kept.',
     ),
     verification: group(
       {
         schedule: cron({
           default: '',
-          description: 'When the newest backup is restored and compared. "": after every backup. Default "".',
+          description: 'When to verify the latest backup. "" verifies after every backup. Default "".',
         }),
         level: Type.Enum(['Objects', 'Manifest', 'Restore', 'Index', 'Content'], {
           default: 'Content',
           description:
-            'How far: the objects are there, their checksums, a restore starts, its indexes are whole, its rows equal the source; each with the ones before it. Default Content.',
+            'What to check: that the objects exist (Objects), their checksums (Manifest), that a restore starts (Restore), that its indexes are intact (Index), and that its rows equal the source (Content). Each level includes the ones before it. Default Content.',
         }),
       },
-      'How backups are proven.',
+      'Verification of backups by restoring them.',
     ),
-    suspend: Type.Boolean({ default: false, description: 'Stops scheduled backups. Default false.' }),
+    suspend: Type.Boolean({ default: false, description: 'Suspends scheduled backups. Default false.' }),
   },
-  'Backups and their proof.',
+  'Backups and their verification.',
+  NOT_IMPLEMENTED,
 )
 export type Backup = Static<typeof Backup>

@@ -30,15 +30,15 @@ const Storage = group(
   {
     size: volumeSize({
       default: DEFAULT_DATABASE_SIZE,
-      description: `Size of the volume. It may grow, never shrink. Default ${DEFAULT_DATABASE_SIZE}.`,
+      description: `Size of the volume. It can be increased but not decreased. Default ${DEFAULT_DATABASE_SIZE}.`,
     }),
     storageClassName: Type.Optional(
       objectName(
-        "Storage class of the volume. Default: the cluster's default class. A change counts for the next volume, which a restore makes.",
+        'Storage class of the volume. Default: the default class of the cluster. A change does not affect an existing volume.',
       ),
     ),
   },
-  'The volume of the data.',
+  'The data volume.',
 )
 
 /** One PostgreSQL pod that the operator runs. */
@@ -46,43 +46,43 @@ export const ManagedDatabase = Type.Object(
   {
     storage: Storage,
     resources: resources(
-      'CPU and memory of PostgreSQL; its memory settings follow from the memory limit. Default: 250m and 512Mi requested, 1Gi as limit.',
+      'CPU and memory of PostgreSQL. Its memory settings are derived from the memory limit. Default: 250m and 512Mi requested, 1Gi as limit.',
     ),
     parameters: stringMap({
       default: {},
       description:
-        'PostgreSQL settings by name, as text: {work_mem: "16MB"}. What the operator owns is refused by name, and what PostgreSQL refuses does not reach a server that works.',
+        'PostgreSQL settings by name, with string values: {work_mem: "16MB"}. Settings that the operator owns are rejected. New settings are tried in a Job first, so invalid ones never reach a running server.',
       ...rules(...PARAMETER_RULES),
     }),
   },
   {
     description:
-      'One PostgreSQL pod that the operator runs; the default. For high availability use a CloudNativePG cluster as external.',
+      'A single PostgreSQL pod that the operator runs. This is the default. For high availability, use a CloudNativePG cluster as the external database.',
   },
 )
 export type ManagedDatabase = Static<typeof ManagedDatabase>
 
-/** A PostgreSQL that somebody else runs. */
+/** A PostgreSQL that the operator does not run. */
 export const ExternalDatabase = Type.Object(
   {
     secretRef: secretKeyRef(
       'uri',
-      "Connection URL (postgresql://...) that the service uses; CloudNativePG's <cluster>-app secret as it is.",
+      "Connection URL (postgresql://...) of the role that the service uses. CloudNativePG's <cluster>-app Secret works as it is.",
     ),
     ownerSecretRef: Type.Optional(
       secretKeyRef(
         'uri',
-        'Connection URL of the role that owns the schema and runs migrations. None: one role does all, and status says so.',
+        'Connection URL of the role that owns the schema and runs migrations. If not set, secretRef is used for everything and status.database.roles is Single.',
       ),
     ),
     replicationSecretRef: Type.Optional(
       secretKeyRef(
         'uri',
-        'Connection URL of a role with REPLICATION, for physical backups. None: backups are logical, without point-in-time restore.',
+        'Connection URL of a role with REPLICATION, for physical backups. Backups are not implemented yet: for now the role is only checked, and status.database.capabilities contains replication if it works.',
       ),
     ),
   },
-  { description: 'A PostgreSQL 15 or newer that somebody else runs.' },
+  { description: 'An existing PostgreSQL server, version 15 or newer.' },
 )
 export type ExternalDatabase = Static<typeof ExternalDatabase>
 
@@ -90,7 +90,8 @@ export type ExternalDatabase = Static<typeof ExternalDatabase>
 export const Database = Type.Object(
   { managed: Type.Optional(ManagedDatabase), external: Type.Optional(ExternalDatabase) },
   {
-    description: 'The database: managed or external; neither is managed. A database belongs to one instance.',
+    description:
+      'The database, either managed or external. If neither is set, it is managed. A database belongs to one instance only.',
     ...rules(atMostOne(['managed', 'external'])),
   },
 )

@@ -9,32 +9,33 @@ export const Image = group(
         minLength: 1,
         maxLength: 512,
         pattern: '^[a-z0-9][-a-zA-Z0-9._:/]*[a-z0-9]$',
-        description: "Registry and name, without a tag. Default: the operator's own release.",
+        description: "Registry and repository, without a tag. Default: the image of the operator's release.",
       }),
     ),
     tag: Type.Optional(
       Type.String({
         pattern: '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$',
-        description: "Tag of the image. Default: the operator's own release.",
+        description: "Tag of the image. Default: the tag of the operator's release.",
       }),
     ),
     digest: Type.Optional(
       Type.String({
         pattern: '^sha256:[a-f0-9]{64}$',
-        description: 'Digest of the image (sha256:...); it counts more than the tag.',
+        description: 'Digest of the image (sha256:...). It takes precedence over the tag.',
       }),
     ),
     pullPolicy: Type.Enum(['Always', 'IfNotPresent', 'Never'], {
       default: 'IfNotPresent',
-      description: 'When the image is pulled. Default IfNotPresent.',
+      description: 'When to pull the image. Default IfNotPresent.',
     }),
     pullSecrets: Type.Optional(
-      listByKey(Type.Object({ name: objectName("The Secret's name.") }), ['name'], {
+      listByKey(Type.Object({ name: objectName('Name of the Secret.') }), ['name'], {
         maxItems: 16,
-        description: 'Secrets (kubernetes.io/dockerconfigjson) to pull the image with.',
+        description:
+          'Secrets of type kubernetes.io/dockerconfigjson for pulling the images of all pods, PostgreSQL included.',
       }),
     ),
   },
-  "Image of the service and of its migrations. Default: the operator's own release.",
+  "Image of the service, its migrations and probes. Default: the operator's release.",
 )
 export type Image = Static<typeof Image>

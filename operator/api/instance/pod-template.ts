@@ -12,9 +12,11 @@ const ENVIRONMENT_RULE: Rule = {
 const keyOf = (kind: string) =>
   Type.Object(
     {
-      name: Type.String({ minLength: 1, maxLength: 253, description: `The ${kind}'s name.` }),
-      key: Type.String({ minLength: 1, maxLength: 253, description: 'The key in it.' }),
-      optional: Type.Optional(Type.Boolean({ description: 'Whether it may be missing. Default false.' })),
+      name: Type.String({ minLength: 1, maxLength: 253, description: `Name of the ${kind}.` }),
+      key: Type.String({ minLength: 1, maxLength: 253, description: `Key in the ${kind}.` }),
+      optional: Type.Optional(
+        Type.Boolean({ description: 'Whether the object or the key may be missing. Default false.' }),
+      ),
     },
     { description: `A key of a ${kind} in the same namespace.` },
   )
@@ -26,7 +28,7 @@ const Variable = Type.Object(
       maxLength: 128,
       description: 'Name of the variable.',
     }),
-    value: Type.Optional(Type.String({ maxLength: 32768, description: 'Its value.' })),
+    value: Type.Optional(Type.String({ maxLength: 32768, description: 'Value of the variable.' })),
     valueFrom: Type.Optional(
       Type.Object(
         {
@@ -34,7 +36,7 @@ const Variable = Type.Object(
           configMapKeyRef: Type.Optional(keyOf('ConfigMap')),
         },
         {
-          description: 'Where its value comes from.',
+          description: 'Source of the value.',
           ...rules({
             rule: 'has(self.secretKeyRef) != has(self.configMapKeyRef)',
             message: 'exactly one of secretKeyRef and configMapKeyRef must be set',
@@ -44,7 +46,7 @@ const Variable = Type.Object(
     ),
   },
   {
-    description: 'One environment variable; docs/configuration.md lists those of the service.',
+    description: 'An environment variable; docs/configuration.md lists those of the service.',
     ...rules({
       rule: '!(has(self.value) && has(self.valueFrom))',
       message: 'at most one of value and valueFrom may be set; remove the other',
@@ -54,43 +56,63 @@ const Variable = Type.Object(
 
 const Toleration = Type.Object(
   {
-    key: Type.Optional(Type.String({ maxLength: 316, description: 'Key of the taint; none: every key.' })),
+    key: Type.Optional(
+      Type.String({ maxLength: 316, description: 'Key of the taint. If not set, it matches every key.' }),
+    ),
     operator: Type.Optional(Type.Enum(['Equal', 'Exists'], { description: 'Equal or Exists. Default Equal.' })),
     value: Type.Optional(Type.String({ maxLength: 63, description: 'Value of the taint.' })),
     effect: Type.Optional(
-      Type.Enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'], { description: 'Effect; none: every effect.' }),
+      Type.Enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'], {
+        description: 'Effect of the taint. If not set, it matches every effect.',
+      }),
     ),
     tolerationSeconds: Type.Optional(
-      Type.Integer({ format: 'int64', description: 'How many seconds NoExecute is tolerated; none: for ever.' }),
+      Type.Integer({ format: 'int64', description: 'How many seconds to tolerate NoExecute. If not set, forever.' }),
     ),
   },
-  { description: 'A taint that the pods accept.' },
+  { description: 'A taint that the pods tolerate.' },
 )
 
 const TopologySpread = Type.Object(
   {
-    maxSkew: Type.Integer({ format: 'int32', minimum: 1, description: 'Largest difference in pods between places.' }),
-    topologyKey: Type.String({ minLength: 1, maxLength: 316, description: 'Node label that tells places apart.' }),
+    maxSkew: Type.Integer({
+      format: 'int32',
+      minimum: 1,
+      description: 'Maximum difference in the number of pods between topology domains.',
+    }),
+    topologyKey: Type.String({
+      minLength: 1,
+      maxLength: 316,
+      description: 'Node label whose values are the topology domains.',
+    }),
     whenUnsatisfiable: Type.Enum(['DoNotSchedule', 'ScheduleAnyway'], {
       description: 'DoNotSchedule or ScheduleAnyway.',
     }),
     minDomains: Type.Optional(
-      Type.Integer({ format: 'int32', minimum: 1, description: 'Fewest places; with DoNotSchedule only.' }),
+      Type.Integer({
+        format: 'int32',
+        minimum: 1,
+        description: 'Minimum number of topology domains. Only with DoNotSchedule.',
+      }),
     ),
   },
-  { description: "How the pods are spread; they are selected by the operator's own labels." },
+  { description: "How to spread the pods. The pods are selected by the operator's labels." },
 )
 
 /** What people add to the pods of the service. */
 export const PodTemplate = group(
   {
-    labels: Type.Optional(stringMap({ description: 'More labels of the pods; the operator keeps its own.' })),
-    annotations: Type.Optional(stringMap({ description: 'More annotations of the pods; the operator keeps its own.' })),
-    nodeSelector: Type.Optional(stringMap({ description: 'Labels that a node must have.' })),
+    labels: Type.Optional(
+      stringMap({ description: 'Additional labels of the pods. They cannot replace those of the operator.' }),
+    ),
+    annotations: Type.Optional(
+      stringMap({ description: 'Additional annotations of the pods. They cannot replace those of the operator.' }),
+    ),
+    nodeSelector: Type.Optional(stringMap({ description: 'Labels that a node must have to run the pods.' })),
     tolerations: Type.Optional(
       Type.Array(Toleration, {
         maxItems: 64,
-        description: 'Taints that the pods accept.',
+        description: 'Taints that the pods tolerate.',
         'x-kubernetes-list-type': 'atomic',
       }),
     ),
@@ -99,7 +121,7 @@ export const PodTemplate = group(
         Type.Object(
           {},
           {
-            description: 'Affinity of the pods, as in a pod (kubectl explain pod.spec.affinity).',
+            description: 'Affinity of the pods; the same as pod.spec.affinity.',
             'x-kubernetes-preserve-unknown-fields': true,
           },
         ),
@@ -108,7 +130,7 @@ export const PodTemplate = group(
     topologySpreadConstraints: Type.Optional(
       listByKey(TopologySpread, ['topologyKey', 'whenUnsatisfiable'], {
         maxItems: 16,
-        description: 'How the pods are spread over nodes and zones.',
+        description: 'How to spread the pods over nodes and zones.',
       }),
     ),
     priorityClassName: Type.Optional(
@@ -117,11 +139,11 @@ export const PodTemplate = group(
     env: Type.Optional(
       listByKey(Variable, ['name'], {
         maxItems: 100,
-        description: 'More environment variables of the service. What the operator sets is refused by name.',
+        description: 'Additional environment variables of the service. Variables that the operator sets are rejected.',
         ...rules(ENVIRONMENT_RULE),
       }),
     ),
   },
-  'What is added to the pods of the service.',
+  'Additions to the pods of the service.',
 )
 export type PodTemplate = Static<typeof PodTemplate>

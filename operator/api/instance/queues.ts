@@ -13,52 +13,62 @@ const Politeness = Type.Object(
       Type.Number({
         minimum: 0,
         maximum: YEAR_SECONDS,
-        description: 'Seconds between two items of a host. Default 0.',
+        description: 'Seconds between two items of the same host. Default 0.',
       }),
     ),
     maxActive: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'Most leased items of a host. None: no limit.' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: 1_000_000,
+        description: 'Maximum number of leased items per host. If not set, there is no limit.',
+      }),
     ),
   },
-  { description: 'How polite pops spare a host that has no settings of its own.' },
+  { description: 'Limits that polite pops apply to hosts without settings of their own.' },
 )
 
 /** One queue that is there from the start, with its options. */
 export const Queue = Type.Object(
   {
-    name: queueName('Letters, digits and _ - . and the first a letter or digit.'),
+    name: queueName('Name of the queue: letters, digits, _, - and ., starting with a letter or digit.'),
     retryLimit: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 1_000_000, description: 'Deliveries after the first one. None: no limit.' }),
+      Type.Integer({
+        minimum: 0,
+        maximum: 1_000_000,
+        description: 'Maximum number of deliveries after the first. If not set, there is no limit.',
+      }),
     ),
     retryDelaySeconds: Type.Optional(
       Type.Integer({
         minimum: 0,
         maximum: YEAR_SECONDS,
-        description: 'How long an item that was given back waits. Default 0.',
+        description: 'How long an item waits after a nack before it can be popped again. Default 0.',
       }),
     ),
     retryBackoff: Type.Optional(
-      Type.Boolean({ description: 'Whether each delivery doubles that, up to a day. Default false.' }),
+      Type.Boolean({ description: 'Whether each delivery doubles the delay, up to one day. Default false.' }),
     ),
-    deadLetter: Type.Optional(queueName('The queue that takes what is past retryLimit. None: kept as failed.')),
+    deadLetter: Type.Optional(
+      queueName('Queue that receives the items that exceed retryLimit. If not set, they stay in this queue as failed.'),
+    ),
     maxAgeSeconds: Type.Optional(
       Type.Integer({
         minimum: 1,
         maximum: 10 * YEAR_SECONDS,
-        description: 'How long an item may wait. None: for ever.',
+        description: 'How long an item may wait before it is removed. If not set, forever.',
       }),
     ),
     keepDoneSeconds: Type.Optional(
       Type.Integer({
         minimum: 0,
         maximum: 10 * YEAR_SECONDS,
-        description: 'How long the id of a done item stays taken. Default 0.',
+        description: 'How long the id of a completed item stays reserved. Default 0.',
       }),
     ),
     politeness: Type.Optional(Politeness),
   },
   {
-    description: 'One queue; docs/queues.md explains its options.',
+    description: 'A queue; docs/queues.md explains its options.',
     ...rules({
       rule: '!has(self.deadLetter) || self.deadLetter != self.name',
       message: 'deadLetter must be another queue',
@@ -73,5 +83,5 @@ export const Queues = listByKey(Queue, ['name'], {
   default: [],
   maxItems: 200,
   description:
-    'Queues that are made, and kept to these options, with tables of their own. Others are made by their first push. A queue that is taken off the list stays.',
+    'Queues to create, each with a table of its own, whose options are kept as listed. Other queues are created by their first push. Removing a queue from the list does not delete it.',
 })

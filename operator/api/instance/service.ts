@@ -20,19 +20,25 @@ const Autoscaling = Type.Object(
       minimum: 1,
       maximum: REPLICAS_MAX,
       default: 2,
-      description: 'Fewest replicas. Default 2.',
+      description: 'Minimum number of replicas. Default 2.',
     }),
-    maxReplicas: Type.Integer({ format: 'int32', minimum: 1, maximum: REPLICAS_MAX, description: 'Most replicas.' }),
+    maxReplicas: Type.Integer({
+      format: 'int32',
+      minimum: 1,
+      maximum: REPLICAS_MAX,
+      description: 'Maximum number of replicas.',
+    }),
     targetCPUUtilizationPercentage: Type.Integer({
       format: 'int32',
       minimum: 1,
       maximum: 1000,
       default: 70,
-      description: 'CPU use that is aimed at, in percent of what is requested. Default 70.',
+      description: 'Target CPU utilization, as a percentage of the request. Default 70.',
     }),
   },
   {
-    description: 'Lets a HorizontalPodAutoscaler own the number of replicas. None: api.replicas counts.',
+    description:
+      'Creates a HorizontalPodAutoscaler that sets the number of replicas. If not set, api.replicas applies.',
     ...rules({
       rule: 'self.minReplicas <= self.maxReplicas',
       message: 'minReplicas must not be more than maxReplicas',
@@ -47,15 +53,15 @@ const Allowed = Type.Object(
       minLength: 1,
       maxLength: 63,
       pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
-      description: 'Namespace of the account.',
+      description: 'Namespace of the service account.',
     }),
     serviceAccount: objectName('Name of the service account.'),
     access: Type.Enum(['Read', 'Write', 'Admin'], {
       default: 'Write',
-      description: 'Read, Write or Admin, each with the ones before it. Default Write.',
+      description: 'Access level: Read, Write or Admin. Each level includes the ones before it. Default Write.',
     }),
   },
-  { description: 'One service account that may call.' },
+  { description: 'A service account that may call the service.' },
 )
 
 // The API server checks the default of the group, {}, before it fills what is below.
@@ -66,19 +72,19 @@ const Auth = group(
     mode: Type.Enum(['Kubernetes', 'Token', 'None'], {
       default: 'Kubernetes',
       description:
-        'Who may call: holders of a service account token with the audience storage.sonoma.dev (Kubernetes), of a static token (Token), everybody (None). Default Kubernetes.',
+        'How callers authenticate: with a service account token for the audience storage.sonoma.dev (Kubernetes), with a static token (Token), or not at all (None). Default Kubernetes.',
     }),
     allow: listByKey(Allowed, ['namespace', 'serviceAccount'], {
       default: [],
       maxItems: 256,
       description:
-        'Service accounts that may call. Default and empty: every account of the own namespace, with Write. With mode Kubernetes only.',
+        "Service accounts that may call the service. Only for mode Kubernetes. By default the list is empty and every account of the instance's namespace has Write access. A list that had entries and is emptied allows no one.",
     }),
     tokensSecretRef: Type.Optional(
-      secretKeyRef('tokens', 'Static tokens, one a line: "level token name". With mode Token only.'),
+      secretKeyRef('tokens', 'Static tokens, one per line: "level token name". Only for mode Token.'),
     ),
   },
-  'Who may call the service.',
+  'Authentication and authorization of callers.',
   rules(
     {
       rule: `has(self.tokensSecretRef) == (${MODE} == 'Token')`,
@@ -101,28 +107,28 @@ export const Service = group(
       minimum: 0,
       maximum: REPLICAS_MAX,
       default: 2,
-      description: 'Number of pods; 0 turns the service off. Not used while autoscaling is on. Default 2.',
+      description: 'Number of pods; 0 turns the service off. Ignored while autoscaling is set. Default 2.',
     }),
     autoscaling: Type.Optional(Autoscaling),
-    resources: resources('CPU and memory of one pod. Default: 100m and 192Mi requested, 512Mi as memory limit.'),
+    resources: resources('CPU and memory of each pod. Default: 100m and 192Mi requested, 512Mi as memory limit.'),
     poolSize: Type.Integer({
       format: 'int32',
       minimum: 1,
       maximum: 1000,
       default: 20,
       description:
-        'Most database connections of one pod. Replicas x poolSize and a reserve must fit max_connections: computed for a managed database, a condition for an external one. Default 20.',
+        'Maximum number of database connections per pod. All pools together, (replicas + 1) x poolSize, and a reserve of 20 must fit in max_connections. The operator sets max_connections of a managed database; if that of an external one is too low, DatabaseReachable is False. Default 20.',
     }),
     queueBatchSize: Type.Integer({
       format: 'int32',
       minimum: 1,
       maximum: 10_000,
       default: 100,
-      description: 'How many items a pop or peek without a count answers at most. Default 100.',
+      description: 'Maximum number of items that a pop or peek without a count returns. Default 100.',
     }),
     logLevel: Type.Enum(['off', 'error', 'warn', 'info', 'debug', 'trace'], {
       default: 'info',
-      description: 'How much is logged. Default info.',
+      description: 'Log level of the service. Default info.',
     }),
     auth: Auth,
     networkPolicy: group(
@@ -130,14 +136,14 @@ export const Service = group(
         enabled: Type.Boolean({
           default: true,
           description:
-            'Whether NetworkPolicies are made: 8003 from the allowed namespaces, 9095 from any; out: DNS, the database, the API server. Default true.',
+            'Whether to create NetworkPolicies. Port 8003 accepts connections from the operator and the namespaces of allowed callers (with mode Token from everywhere), port 9095 from everywhere. Outgoing connections are limited to DNS, the database and the API server. Default true.',
         }),
       },
       'Network policies of the pods.',
     ),
     podTemplate: PodTemplate,
   },
-  'The service: pods that answer HTTP on 8003 and metrics on 9095.',
+  'The service: pods that serve HTTP on port 8003 and metrics on port 9095.',
   rules(SCALE_RULE),
 )
 export type Service = Static<typeof Service>

@@ -1,55 +1,60 @@
 import Type, { type Static } from 'typebox'
 import { Conditions } from '../conditions.ts'
 import { count, seconds, text, time } from '../fields.ts'
+import { NOT_IMPLEMENTED } from '../not-implemented.ts'
 
 /** Phases of a run; the last two are its ends. */
 export const RUN_PHASES = ['Pending', 'Running', 'Verifying', 'Succeeded', 'Failed'] as const
 export type RunPhase = (typeof RUN_PHASES)[number]
 
-/** One run of a kind: the active one, or the last one with when the next may start. */
-export const RunStatus = Type.Object(
-  {
-    name: Type.String({ description: 'Name of the run, and of its Job.' }),
-    key: Type.String({ description: 'What it was started for; another key starts another run.' }),
-    phase: Type.Enum([...RUN_PHASES], { description: 'Pending, Running, Verifying, Succeeded or Failed.' }),
-    startedAt: Type.String({ format: 'date-time', description: 'When it was started.' }),
-    deadline: Type.String({ format: 'date-time', description: 'When it is stopped and counts as failed.' }),
-    finishedAt: time('When it ended.'),
-    attempt: count('Which attempt for the same key, from 1.'),
-    retryAt: time('When the next attempt may start, after a failure.'),
-    message: text('How it ended.'),
-  },
-  { description: 'One run and its deadline.' },
-)
+const RUN_FIELDS = {
+  name: Type.String({ description: 'Name of the run and of its Job.' }),
+  key: Type.String({ description: 'Identifies what the run is for. A different key starts a new run.' }),
+  phase: Type.Enum([...RUN_PHASES], {
+    description: 'Pending, Running, Succeeded or Failed. Verifying is not used yet.',
+  }),
+  startedAt: Type.String({ format: 'date-time', description: 'When the run was started.' }),
+  deadline: Type.String({ format: 'date-time', description: 'When the run is stopped and treated as failed.' }),
+  finishedAt: time('When the run ended.'),
+  attempt: count('Number of the attempt for the same key, starting at 1.'),
+  retryAt: time('Earliest time of the next attempt, after a failure.'),
+  message: text('Error code and message of a failed run, as JSON.'),
+}
+
+/** The newest run of a kind, with the time of the next attempt if it failed. */
+export const RunStatus = Type.Object(RUN_FIELDS, { description: 'The latest run of this kind.' })
 export type RunStatus = Static<typeof RunStatus>
 
 const run = Type.Optional(RunStatus)
+const later = Type.Optional(
+  Type.Object(RUN_FIELDS, { description: 'The latest run of this kind.', ...NOT_IMPLEMENTED }),
+)
 
 const Runs = Type.Object(
-  { migrate: run, probe: run, settings: run, backup: run, verify: run, restore: run, maintain: run },
-  { description: 'The newest run of each kind.' },
+  { migrate: run, probe: run, settings: run, backup: later, verify: later, restore: later, maintain: later },
+  { description: 'The latest run of each kind.' },
 )
 
 const Api = Type.Object(
   {
     replicas: Type.Optional(Type.Integer({ format: 'int32', description: 'Number of pods.' })),
-    readyReplicas: Type.Optional(Type.Integer({ format: 'int32', description: 'Number of pods that serve.' })),
-    ready: text('Pods that serve and pods that are wanted, as in 2/2.'),
+    readyReplicas: Type.Optional(Type.Integer({ format: 'int32', description: 'Number of ready pods.' })),
+    ready: text('Ready and desired number of pods, such as 2/2.'),
     selector: text('Label selector of the pods, for the scale subresource.'),
-    image: text('The image that the pods run.'),
+    image: text('Image of the pods.'),
   },
   { description: 'The pods of the service.' },
 )
 
 const Schema = Type.Object(
   {
-    version: text('Newest migration that was applied.'),
-    wanted: text('Newest migration that the image wants.'),
-    pgBoss: count("Version of pg-boss's own schema."),
+    version: text('Latest migration that was applied.'),
+    wanted: text('Latest migration in the image.'),
+    pgBoss: count('Version of the pg-boss schema.'),
     fingerprint: text('Fingerprint of the schema.'),
     pendingContract: Type.Optional(
       Type.Array(Type.String(), {
-        description: 'Contract migrations that wait for their approval.',
+        description: 'Contract migrations that are waiting for approval.',
         'x-kubernetes-list-type': 'atomic',
       }),
     ),
@@ -63,47 +68,52 @@ const DatabaseStatus = Type.Object(
     version: text('Version of PostgreSQL.'),
     capabilities: Type.Optional(
       Type.Array(Type.String(), {
-        description: 'What the given roles may do, such as replication.',
+        description:
+          'What the given roles may do, such as replication, and the available extensions. External databases only.',
         'x-kubernetes-list-type': 'set',
       }),
     ),
     roles: Type.Optional(
       Type.Enum(['Separate', 'Single'], {
-        description: 'Whether owner and service have roles of their own, or one role does all.',
+        description: 'Whether the owner of the schema and the service use separate roles or a single one.',
       }),
     ),
     maxConnections: Type.Optional(
-      Type.Integer({ format: 'int32', description: 'The setting max_connections of the server.' }),
+      Type.Integer({
+        format: 'int32',
+        description:
+          'Number of connections that are available to the given role: max_connections without the reserved ones. External databases only.',
+      }),
     ),
-    claimName: text('The claim that holds the data of a managed database.'),
+    claimName: text('Name of the PersistentVolumeClaim with the data of a managed database.'),
     volumeSize: Type.Optional(
       Type.String({
         maxLength: 32,
-        description: 'The size that this claim has asked for and was granted; the spec may go back to it.',
+        description: 'Size that the claim requests. storage.size can be set back to this value.',
       }),
     ),
-    probedAt: time('When this was found out.'),
+    probedAt: time('When an external database was last probed.'),
   },
-  { description: 'What is known of the database.' },
+  { description: 'The database.' },
 )
 
 const BackupStatus = Type.Object(
   {
-    lastSuccess: time('When the newest backup that succeeded ended.'),
-    lastVerified: time('When a backup was last restored and compared.'),
-    nextScheduled: time('When the next backup is due.'),
-    firstRecoverable: time('The earliest instant that can be restored.'),
-    restoreSeconds: seconds('How long the last restore took, in seconds.'),
+    lastSuccess: time('When the latest successful backup ended.'),
+    lastVerified: time('When a backup was last verified.'),
+    nextScheduled: time('Time of the next scheduled backup.'),
+    firstRecoverable: time('Earliest point in time that can be restored.'),
+    restoreSeconds: seconds('Duration of the last restore, in seconds.'),
   },
-  { description: 'The backups.' },
+  { description: 'Backups.', ...NOT_IMPLEMENTED },
 )
 
 const MaintenanceResult = Type.Object({
-  action: Type.String({ description: 'What was done.' }),
-  object: Type.String({ description: 'To what.' }),
-  before: Type.Optional(Type.Number({ description: 'The measure before.' })),
-  after: Type.Optional(Type.Number({ description: 'The measure after.' })),
-  seconds: seconds('How long it took, in seconds.'),
+  action: Type.String({ description: 'Action that was taken.' }),
+  object: Type.String({ description: 'Object that it was applied to.' }),
+  before: Type.Optional(Type.Number({ description: 'Measurement before the action.' })),
+  after: Type.Optional(Type.Number({ description: 'Measurement after the action.' })),
+  seconds: seconds('Duration in seconds.'),
 })
 
 const MaintenanceStatus = Type.Object(
@@ -113,33 +123,33 @@ const MaintenanceStatus = Type.Object(
     lastResults: Type.Optional(
       Type.Array(MaintenanceResult, {
         maxItems: 50,
-        description: 'What the last run did.',
+        description: 'Results of the last run.',
         'x-kubernetes-list-type': 'atomic',
       }),
     ),
   },
-  { description: 'The maintenance.' },
+  { description: 'Maintenance.', ...NOT_IMPLEMENTED },
 )
 
-/** What the operator found. */
+/** The state that the operator observed. */
 export const StorageInstanceStatus = Type.Object(
   {
     observedGeneration: Type.Integer({
       format: 'int64',
       default: -1,
-      description: 'The metadata.generation that this status is about; -1 before the first look.',
+      description: 'The metadata.generation that this status is based on; -1 before the first reconcile.',
     }),
-    phase: text('The state in one word, for people; programs read the conditions.'),
+    phase: text('State in one word, for people. Programs should read the conditions.'),
     conditions: Type.Optional(Conditions),
-    endpoint: text('URL of the service in the cluster.'),
+    endpoint: text('URL of the service inside the cluster.'),
     api: Type.Optional(Api),
     schema: Type.Optional(Schema),
     database: Type.Optional(DatabaseStatus),
     backup: Type.Optional(BackupStatus),
     maintenance: Type.Optional(MaintenanceStatus),
     runs: Type.Optional(Runs),
-    lastRunToken: text('The newest value of the annotation storage.sonoma.dev/run that was acted upon.'),
+    lastRunToken: text('Last value of the annotation storage.sonoma.dev/run that was handled.'),
   },
-  { default: { observedGeneration: -1 }, description: 'What the operator found.' },
+  { default: { observedGeneration: -1 }, description: 'Observed state.' },
 )
 export type StorageInstanceStatus = Static<typeof StorageInstanceStatus>

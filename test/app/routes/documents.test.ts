@@ -36,6 +36,28 @@ describe('POST /api/documents', () => {
     expect(body).toMatchObject({ stored: 1, failed: 1, errors: [{ id: 'x', error: expect.any(String) }] })
   })
 
+  test.each([
+    [{ status: 'new' }, 'url is missing.'],
+    [{ url: null }, 'url is missing.'],
+    [{ url: 7 }, 'url must be a string.'],
+    [{ url: PAGE, title: 'x' }, /^The key "title" is not known; allowed: id, url, status, metadata, /],
+  ])('%j is told in a sentence', async (document, error) => {
+    const { body } = await post({ documents: [document] })
+    expect(body).toMatchObject({ errors: [{ error: expect.stringMatching(error) }] })
+  })
+
+  test('a request without documents is told how many it takes', async () => {
+    const { status, body } = await post({ documents: [], enqueue: [{ items: 1 }] })
+    expect(status).toBe(400)
+    expect(body).toMatchObject({
+      errors: [
+        { pointer: '/documents', detail: "'documents' must be an array of 1 to 10000 items." },
+        { pointer: '/enqueue/0', detail: 'The key "queue" is missing.' },
+        { pointer: '/enqueue/0/items', detail: "'enqueue/0/items' must be an array of at most 10000 items." },
+      ],
+    })
+  })
+
   test('answers with counts, errors and what was enqueued', async () => {
     const enqueue = [
       { queue: 'frontier', unlessStored: true, items: [{ payload: { url: PAGE } }, { id: 'n', payload: {} }, 5] },
@@ -47,7 +69,13 @@ describe('POST /api/documents', () => {
       failed: 1,
       errors: [{ id: null, index: 1, code: 'invalid_url', retryable: false, error: expect.any(String) }],
       summary: { inserted: 1, updated: 0, unchanged: 0, stale: 0, duplicate: 0 },
-      enqueued: { created: 1, duplicate: 0, stored: 1, invalid: 1 },
+      enqueued: {
+        created: 1,
+        duplicate: 0,
+        stored: 1,
+        invalid: 1,
+        errors: [{ enqueue: 0, index: 2, id: null, code: 'invalid_type', error: 'An item must be an object.' }],
+      },
     })
     expect((await call<Body>('POST', '/api/queue', { operation: 'pop', queue: 'frontier' })).body.items).toMatchObject([
       { id: 'n' },

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { atOnce } from '../../support/at-once.ts'
 import { eventually } from '../../support/eventually.ts'
 import { startTestService } from '../../support/service.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
@@ -28,6 +29,8 @@ async function refused(body: unknown): Promise<Fault> {
 }
 
 const push = (queue: string, items: object[]) => use({ operation: 'push', queue, items })
+const waitersOf = (queue: string) =>
+  service.database?.query('SELECT 1 FROM storage.queue_waiter WHERE queue = $1', [queue])
 const idsOf = ({ items }: Reply) => items.map((item) => item.id)
 
 describe('a client of the original', () => {
@@ -74,8 +77,31 @@ describe('push', () => {
       id: 'b',
       result: 'invalid',
       code: 'unknown_key',
-      error: 'The key "both" is not known.',
+      error: 'The key "both" is not known; allowed: id, priority, payload, delaySeconds, availableAt, group.',
     })
+  })
+
+  test.each([
+    ['ack', { id: 'a' }, 'receipt is missing; a pop with leaseSeconds answers one for each item.'],
+    ['nack', { receipt: 7 }, 'receipt must be a string.'],
+    ['extend', { receipt: 'r' }, 'leaseSeconds is missing.'],
+    ['ack', { receipt: 'r', id: 'a' }, 'The key "id" is not known; allowed: receipt.'],
+  ])('%s of %j says what is wrong', async (operation, item, error) => {
+    const { items } = await use({ operation, queue: newQueue(), items: [item] })
+    expect(items).toMatchObject([{ result: 'invalid', error }])
+  })
+
+  test.each([
+    [{ operation: 'push' }, 'The key "queue" is missing.'],
+    [{ operation: 'push', queue: 'q' }, 'The key "items" is missing: an array of at most 10000 items.'],
+    [
+      { operation: 'peek', queue: 'q', polite: {}, count: 1 },
+      'The key "polite" is not known; allowed: operation, queue, items, count.',
+    ],
+    [{ operation: 'pop', queue: 'a b' }, /^'queue' must be a queue name: 1 to 100 letters/],
+    [[], 'The body must be an object.'],
+  ])('%j is told in our own words', async (body, detail) => {
+    expect(await refused(body)).toMatchObject({ detail: expect.stringMatching(detail) })
   })
 
   test('takes up to 10,000 items', async () => {
@@ -131,9 +157,10 @@ describe('pop', () => {
   test('waits for a push', async () => {
     const queue = newQueue()
     const waiting = use({ operation: 'pop', queue, waitSeconds: 20, leaseSeconds: 60 })
+    await eventually(async () => (await waitersOf(queue))?.length === 1)
     await push(queue, [{ id: 'a' }])
 
-    expect(idsOf(await waiting)).toEqual(['a'])
+    expect(idsOf(await atOnce(waiting))).toEqual(['a'])
   })
 
   test('takes nothing for a caller who has hung up', async () => {
@@ -142,12 +169,11 @@ describe('pop', () => {
     const body = JSON.stringify({ operation: 'pop', queue, waitSeconds: 20 })
     const socket = connect({ port: Number(port), host: hostname })
     socket.write(
-      `POST /api/queue HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      `POST /api/queue HTTP/1.1\r\nhost: ${hostname}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
     )
-    const waiters = () => service.database?.query('SELECT 1 FROM storage.queue_waiter WHERE queue = $1', [queue])
-    await eventually(async () => (await waiters())?.length === 1)
+    await eventually(async () => (await waitersOf(queue))?.length === 1)
     socket.destroy()
-    await eventually(async () => (await waiters())?.length === 0)
+    await eventually(async () => (await waitersOf(queue))?.length === 0)
     await push(queue, [{ id: 'a' }])
 
     expect(idsOf(await use({ operation: 'peek', queue }))).toEqual(['a'])
@@ -204,7 +230,7 @@ describe('an envelope that is wrong is 400 and names the place', () => {
     ['an unknown key', { operation: 'pop', queue: 'q', limit: 1 }, '/limit'],
     ['a key of another operation', { operation: 'push', queue: 'q', items: [], count: 1 }, '/count'],
     ['a key that peek does not take', { operation: 'peek', queue: 'q', leaseSeconds: 1 }, '/leaseSeconds'],
-    ['a push without items', { operation: 'push', queue: 'q' }, '/items'],
+    ['a push without items', { operation: 'push', queue: 'q' }, ''],
     ['items that are no array', { operation: 'ack', queue: 'q', items: {} }, '/items'],
     ['a count of 0', { operation: 'pop', queue: 'q', count: 0 }, '/count'],
     ['a count of 10,001', { operation: 'pop', queue: 'q', count: 10_001 }, '/count'],

@@ -1,10 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { atOnce } from '../../support/at-once.ts'
+import { eventually } from '../../support/eventually.ts'
 import { type Answer, startTestService } from '../../support/service.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 
-const { call } = await startTestService()
+const { call, database } = await startTestService()
 
 type Body = Record<string, unknown>
 type Problem = { code: string; detail: string; errors: { pointer: string; code: string }[] }
@@ -54,6 +56,21 @@ describe('a queue', () => {
     })
     expect(await call('DELETE', path)).toMatchObject({ status: 204, body: '' })
     expect(await call('GET', path)).toMatchObject({ status: 404, body: { code: 'not_found' } })
+  })
+
+  test('is only made with If-None-Match: *, and never changed', async () => {
+    const { queue, path } = newPath()
+    const create = (body: object) => call<Problem>('PUT', path, body, { 'if-none-match': ' * ' })
+    const options = { retryLimit: 3, politeness: { delaySeconds: 1, maxActive: 1 } }
+    expect(await create(options)).toMatchObject({ status: 201, body: { ...DEFAULTS, ...options, name: queue } })
+    for (const body of [options, {}, { retryLimit: 4 }]) {
+      expect(await create(body)).toMatchObject({ status: 412, body: { code: 'precondition_failed' } })
+    }
+    expect(await call('GET', path)).toMatchObject({ body: options })
+    expect(await create({ surprise: 1 })).toMatchObject({ status: 400 })
+    await call('DELETE', path)
+    await push(queue, [{}])
+    expect((await create(options)).status).toBe(412)
   })
 
   test('tells its sizes at once', async () => {
@@ -208,23 +225,30 @@ describe('a host', () => {
 test('a long poll on a queue that nobody has made yet ends with its first item', async () => {
   const { queue } = newPath()
   const popping = pop(queue, { waitSeconds: 20 })
+  const waiters = 'SELECT 1 FROM storage.queue_waiter WHERE queue = $1'
+  await eventually(async () => (await database?.query(waiters, [queue]))?.length === 1)
   await push(queue, [{ id: 'first' }])
-  expect((await popping).body.items).toMatchObject([{ id: 'first' }])
+  expect((await atOnce(popping)).body.items).toMatchObject([{ id: 'first' }])
 })
 
-test('reading needs the level Read, everything else Admin', async () => {
+test('reading needs the level Read, making a queue Write, everything else Admin', async () => {
   const file = join(await temporaryFolder(), 'tokens')
   await writeFile(file, 'Read read-token-0123456789\nWrite write-token-0123456789\nAdmin admin-token-0123456789\n')
   const service = await startTestService({ env: { AUTH: 'token', AUTH_TOKENS_FILE: file } })
-  const statuses = async (method: string, path: string, body?: object) => {
+  const statuses = async (method: string, path: string, body?: object, headers?: object) => {
     const of = (level: string): Promise<Answer> =>
-      service.call(method, path, body, { authorization: `Bearer ${level}-token-0123456789` })
+      service.call(method, path, body, { authorization: `Bearer ${level}-token-0123456789`, ...headers })
     const answers = [await of('read'), await of('write'), await of('admin')]
     return answers.map((answer) => (answer.status === 403 ? 'forbidden' : 'allowed'))
   }
   const reading = ['allowed', 'allowed', 'allowed']
   const admin = ['forbidden', 'forbidden', 'allowed']
   expect(await statuses('PUT', '/api/queues/q', {})).toEqual(admin)
+  const writing = ['forbidden', 'allowed', 'allowed']
+  for (const queue of ['q', 'new']) {
+    expect(await statuses('PUT', `/api/queues/${queue}`, {}, { 'if-none-match': '*' })).toEqual(writing)
+    expect(await statuses('PUT', `/api/queues/${queue}`, {}, { 'if-none-match': '"*"' })).toEqual(admin)
+  }
   for (const path of ['', '/q', '/q/items', '/q/hosts/h'])
     expect(await statuses('GET', `/api/queues${path}`)).toEqual(reading)
   for (const path of ['/q/pause', '/q/resume', '/q/redrive'])

@@ -31,12 +31,11 @@ describe('a connection that breaks', async () => {
     await expect.poll(async () => (await query(find)).length).toBe(1)
     await kill((await query(find))[0]?.pid)
     await failure
-    const lent = database.withClient(async (client) => {
-      const { rows } = await client.query(PID.text)
-      const ended = new Promise<void>((resolve) => client.once('end', () => resolve()))
+    const lent = database.transaction(async (session) => {
+      const { rows } = await session.query<{ pid: number }>(PID)
       await kill(rows[0]?.pid)
-      await ended
-      await client.query(PID.text)
+      await expect.poll(async () => query('SELECT FROM pg_stat_activity WHERE pid = $1', [rows[0]?.pid])).toEqual([])
+      await session.query(PID)
     })
     await expect(lent).rejects.toMatchObject({ code: 'database_unavailable' })
     expect((await database.query(PID)).rows).toHaveLength(1)

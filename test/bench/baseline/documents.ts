@@ -33,18 +33,29 @@ const UPSERT = {
     ON CONFLICT (url) DO UPDATE SET ${REPLACE_EVERYTHING}`,
 }
 
+// What the caller sends is compared, so that a document that is stored as it comes is not written again.
+const UPSERT_DISTINCT = {
+  name: 'upsert-distinct',
+  text: `${UPSERT.text}
+    WHERE (documents.status, documents.crawled_at, documents.last_modified, documents.content_type, documents.size,
+      documents.metadata) IS DISTINCT FROM (excluded.status, excluded.crawled_at, excluded.last_modified,
+      excluded.content_type, excluded.size, excluded.metadata)`,
+}
+
 const GET = {
   name: 'get',
   text: `SELECT id, url, host, status, crawled_at, last_modified, content_type, size, metadata, created_at, updated_at
     FROM public.documents WHERE id = $1`,
 }
 
-/** Upsert of many documents and look-up of one. */
-export function registerDocuments(app: FastifyInstance, pool: pg.Pool): void {
+/** Upsert of many documents and look-up of one; with `isDistinct` it writes only those that differ. */
+export function registerDocuments(app: FastifyInstance, pool: pg.Pool, isDistinct: boolean): void {
+  const upsert = isDistinct ? UPSERT_DISTINCT : UPSERT
   app.post<{ Body: { documents: Document[] } }>('/api/documents', async ({ body }) => {
-    const { rowCount } = await pool.query(UPSERT, [JSON.stringify(body.documents.map(toRecord))])
-    const stored = rowCount ?? 0
-    const summary = { inserted: stored, updated: 0, unchanged: 0, stale: 0, duplicate: 0 }
+    const { rowCount } = await pool.query(upsert, [JSON.stringify(body.documents.map(toRecord))])
+    const written = rowCount ?? 0
+    const stored = isDistinct ? body.documents.length : written
+    const summary = { inserted: written, updated: 0, unchanged: stored - written, stale: 0, duplicate: 0 }
     return { stored, failed: body.documents.length - stored, errors: [], summary }
   })
   app.get<{ Params: { id: string } }>('/api/documents/:id', async ({ params }, reply) => {

@@ -3,6 +3,7 @@ import Fastify from 'fastify'
 import pg from 'pg'
 import { registerBoss } from './boss.ts'
 import { registerDocuments } from './documents.ts'
+import { registerLean } from './lean.ts'
 import { registerQueue } from './queue.ts'
 import { keepTimesAsText } from './types.ts'
 
@@ -13,8 +14,9 @@ const pool = new pg.Pool({ connectionString: DATABASE_URL, max: Number(MAX_POOL_
 const app = Fastify({ logger: false, bodyLimit: 1 << 26 })
 
 app.get('/readyz', async () => ({ status: 'ok' }))
-registerDocuments(app, pool)
+registerDocuments(app, pool, BASELINE === 'distinct')
 if (BASELINE === 'boss') await registerBoss(app, { connectionString: DATABASE_URL ?? '', max: Number(MAX_POOL_SIZE) })
+else if (BASELINE === 'lean') registerLean(app, pool)
 else registerQueue(app, pool)
 await app.listen({ host: '127.0.0.1', port: Number(PORT) })
 

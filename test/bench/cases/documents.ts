@@ -89,8 +89,19 @@ function newCase(shape: Shape, name: string, title: string): Case {
   return writeCase(shape, { name, title, goals: [rate(0.95)], turn: (turn) => newTurn(turn, shape) }, STOCK_FOR_NEW)
 }
 
-/** Writing documents, new and known, and reading one. */
-export const DOCUMENT_CASES: Case[] = [
+function feedCase(subject: Case): Case {
+  const { name, title } = subject
+  return {
+    ...subject,
+    name: name.replace('documents', 'feed'),
+    title: `${title}, with the change feed`,
+    against: 'the same without it',
+    baseline: 'feedless',
+    goals: [rate(0.95)],
+  }
+}
+
+const PLAIN_CASES: Case[] = [
   newCase(HUNDRED, 'documents-100', 'documents, 100 new'),
   newCase(THOUSAND, 'documents-1000', 'documents, 1,000 new'),
   writeCase(
@@ -103,6 +114,20 @@ export const DOCUMENT_CASES: Case[] = [
     },
     STOCK,
   ),
+  {
+    ...writeCase(
+      HUNDRED,
+      {
+        name: 'documents-distinct',
+        title: 'documents, 100 unchanged, same crawledAt',
+        goals: [rate(1)],
+        turn: (turn) => sameTurn(turn, HUNDRED),
+      },
+      STOCK,
+    ),
+    against: 'raw upsert WHERE ... IS DISTINCT FROM',
+    baseline: 'distinct',
+  },
   writeCase(
     HUNDRED,
     {
@@ -124,4 +149,13 @@ export const DOCUMENT_CASES: Case[] = [
     setUp: (bench) => stock(bench, bench.scale(STOCK)),
     turn: getTurn,
   },
+]
+
+/** What of them the change feed makes dearer: whatever writes an index entry, or might. */
+const WITH_FEED = new Set(['documents-100', 'documents-1000', 'documents-newer'])
+
+/** Writing documents, new and known, with and without the change feed, and reading one. */
+export const DOCUMENT_CASES: Case[] = [
+  ...PLAIN_CASES,
+  ...PLAIN_CASES.filter(({ name }) => WITH_FEED.has(name)).map(feedCase),
 ]

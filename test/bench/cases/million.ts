@@ -9,6 +9,9 @@ const HOSTS = 10_000
 const DELAY_SECONDS = 0.02
 const FAR_SECONDS = 30 * 24 * 3_600
 const LEASE_SECONDS = 12 * 3_600
+/** The longest delay of a free host is so many times longer than the shortest. */
+const MOST_DELAYS = 2
+const STAGGERED_MS = 60_000
 const CONNECTIONS = 8
 const POP = 50
 
@@ -68,6 +71,25 @@ async function setUpPolite(bench: Bench): Promise<void> {
   await bench.postgres.copyToBaseline('pgboss.job_common')
 }
 
+/**
+ * The same with hosts that become due at different times: each free host has a delay of its own, and half of them are blocked
+ * at first, each until a moment of its own in the next minute.
+ */
+async function setUpStaggered(bench: Bench): Promise<void> {
+  await setUpPolite(bench)
+  const { free } = hostsOf(bench)
+  const now = Date.now()
+  const settings = free.map((host, index): [string, object] => {
+    const delaySeconds = DELAY_SECONDS * (1 + (scattered(index, free.length) / free.length) * MOST_DELAYS)
+    const blockedMs = index % 2 === 0 ? 0 : (scattered(index, free.length) / free.length) * STAGGERED_MS
+    return [host, { delaySeconds, ...(blockedMs > 0 && { blockedUntil: new Date(now + blockedMs).toISOString() }) }]
+  })
+  await requests(
+    bench,
+    settings.flatMap(([host, body]) => putHosts([host], body)),
+  )
+}
+
 async function requests(bench: Bench, list: Requests): Promise<void> {
   await bench.run('ours', { kind: 'requests', connections: CONNECTIONS, requests: list })
 }
@@ -97,22 +119,31 @@ async function settle({ bench, side }: Turn, { receipts = [] }: LoadResult): Pro
 
 const PACE = { connections: 64, perSecond: 200 }
 
+const POLITE: Case = {
+  name: 'polite-pop',
+  title: 'polite pop of 50, 1 million items, 10,000 hosts, nine in ten busy',
+  against: 'plain fetch, no politeness',
+  baseline: 'raw',
+  goals: [
+    { metric: 'rowsPerSecond', compare: 'ratio', atLeast: 0.6, label: 'items/s' },
+    { metric: 'violations', compare: 'value', atMost: 0, label: 'violations' },
+  ],
+  amount: 8_000,
+  granule: CONNECTIONS * POP,
+  setUp: setUpPolite,
+  turn: politeTurn,
+  check: settle,
+}
+
 /** Polite pops, and the latency of plain ones. */
 export const MILLION_CASES: Case[] = [
+  POLITE,
   {
-    name: 'polite-pop',
-    title: 'polite pop of 50, 1 million items, 10,000 hosts, nine in ten busy',
-    against: 'plain fetch, no politeness',
-    baseline: 'raw',
-    goals: [
-      { metric: 'rowsPerSecond', compare: 'ratio', atLeast: 0.6, label: 'items/s' },
-      { metric: 'violations', compare: 'value', atMost: 0, label: 'violations' },
-    ],
-    amount: 8_000,
-    granule: CONNECTIONS * POP,
-    setUp: setUpPolite,
-    turn: politeTurn,
-    check: settle,
+    ...POLITE,
+    name: 'polite-pop-autovacuum',
+    title: 'the same with autovacuum, hosts become due at different times',
+    isAutovacuumed: true,
+    setUp: setUpStaggered,
   },
   {
     name: 'pop-latency',

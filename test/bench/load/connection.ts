@@ -11,7 +11,7 @@ const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)/i
 
 /** A request as it goes over the wire. */
 export function requestBytes(method: string, path: string, body?: unknown): Buffer {
-  const head = `${method} ${path} HTTP/1.1\r\nHost: bench\r\n`
+  const head = `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n`
   if (body === undefined) return Buffer.from(`${head}\r\n`)
   const text = Buffer.from(JSON.stringify(body))
   return Buffer.concat([

@@ -1,12 +1,12 @@
 /** Builds what a run will send before it is timed, and answers the run itself. */
-import { documentAt, itemFor, pageUrl, QUEUE, scattered } from '../data.ts'
+import { documentAt, type Item, itemFor, pageUrl, QUEUE, scattered, uuidOf } from '../data.ts'
 import { exportRun, importRun } from './bulk.ts'
 import { closedLoop, eachOnce, type LoopResult, type Step } from './closed-loop.ts'
 import { openConnections, requestBytes } from './connection.ts'
 import { pacedPop } from './paced.ts'
 import { politeRun } from './polite.ts'
 import { ackRequest, popRequest, readItems, receiptsOf } from './queue-requests.ts'
-import type { DocumentsSpec, LoadResult, LoadSpec } from './spec.ts'
+import type { DocumentsSpec, LoadResult, LoadSpec, PushSpec } from './spec.ts'
 
 /** The timed part. */
 export type Run = () => Promise<LoadResult>
@@ -46,11 +46,16 @@ async function loopRun(port: number, count: number, step: Step, rows: number): P
   }
 }
 
-function pushRequests(spec: { batch: number; first: number; amount: number; path?: string }): Buffer[] {
+function pushRequests(spec: PushSpec): Buffer[] {
   return batches(spec.amount, spec.batch, (indexes) => {
-    const items = indexes.map((index) => itemFor(pageUrl(spec.first + index), spec.first + index))
-    return requestBytes('POST', spec.path ?? '/api/queue', { operation: 'push', queue: QUEUE, items })
+    const items = indexes.map((index) => itemOf(spec, spec.first + index))
+    return requestBytes('POST', '/api/queue', { operation: 'push', queue: QUEUE, items })
   })
+}
+
+function itemOf({ ids }: PushSpec, index: number): Item {
+  const item = itemFor(pageUrl(index), index)
+  return ids === 'uuids' ? { ...item, id: uuidOf(item.id) } : item
 }
 
 function documentRequests(spec: DocumentsSpec): Buffer[] {

@@ -3,7 +3,7 @@ import type { LatencySummary } from '../statistics.ts'
 /** What the load process can be asked to do. `first` is the index of the first item or document: it makes them new. */
 export type LoadSpec =
   | { kind: 'requests'; connections: number; requests: { method: string; path: string; body?: unknown }[] }
-  | { kind: 'push'; connections: number; batch: number; first: number; amount: number; path?: string }
+  | PushSpec
   | { kind: 'pop-ack'; connections: number; batch: number; amount: number }
   | DocumentsSpec
   | { kind: 'get'; connections: number; ids: string[]; amount: number }
@@ -11,6 +11,16 @@ export type LoadSpec =
   | { kind: 'paced-pop'; connections: number; perSecond: number; seconds: number }
   | { kind: 'import'; file: string }
   | { kind: 'export' }
+
+/** Pushes items whose ids are their urls, or UUIDs made from these. */
+export type PushSpec = {
+  kind: 'push'
+  connections: number
+  batch: number
+  first: number
+  amount: number
+  ids?: 'urls' | 'uuids'
+}
 
 /**
  * Posts `amount` documents of the numbers below `of`, over and over, each time as a later crawl; in scattered order where

@@ -17,7 +17,7 @@ export async function provideNextImage(name: string, migrations: NextMigration[]
     await chmod(folder, 0o755)
     for (const migration of migrations) await writeMigration(folder, migration)
     const container = await run('buildah', ['from', '--pull-never', built])
-    await run('buildah', ['copy', '--chown', '0:0', container, folder, '/srv/migrations'])
+    await run('buildah', ['copy', '--chown', '0:0', container, folder, '/srv/migrations/sql'])
     await run('buildah', ['commit', '-q', '--rm', container, next])
     const tag = `dev-${name}`
     await provideImages([{ built: next, image: SERVICE_IMAGE.replace(/:dev$/, `:${tag}`) }], () => undefined)

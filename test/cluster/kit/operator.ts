@@ -46,7 +46,7 @@ export async function installOperator(place: Place, env = NO_TIMES): Promise<voi
 export async function applyManifest(file: 'install.yaml' | 'monitoring.yaml', place: Place): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'sonoma-manifests-'))
   try {
-    const images = { image: SERVICE_IMAGE, postgresImage: POSTGRES_IMAGE, pullPolicy: 'IfNotPresent' }
+    const images = { image: SERVICE_IMAGE, postgresImage: POSTGRES_IMAGE, pullPolicy: 'IfNotPresent', pullSecrets: [] }
     manifestsApp({ version: 'test', ...place, ...images }, folder).synth()
     const apply = ['apply', '--server-side', '--force-conflicts', '-f', join(folder, file)]
     // The namespace is made by the same file, and may be a moment behind.

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { LOG_LEVELS, VARIABLES } from '../../../app/config-variables.ts'
+import { LOG_LEVELS, VARIABLES } from '../../../app/config/variables.ts'
 import { ACCESS_LEVELS, LIMITS } from '../../../app/contract.ts'
 import { CRDS } from '../../../operator/api/crds.ts'
 import { OWNED_ENVIRONMENT, OWNED_PARAMETERS } from '../../../operator/api/owned-settings.ts'

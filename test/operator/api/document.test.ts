@@ -21,7 +21,7 @@ test('a field is documented with type, default, what is allowed and meaning', ()
     type: 'integer',
     default: '`20`',
     allowed: '1 to 1000',
-    description: expect.stringContaining('Most database connections of one pod.'),
+    description: expect.stringContaining('Maximum number of database connections per pod.'),
   })
   expect(rows.find(({ path }) => path === 'queues')).toMatchObject({ type: 'list of object by name', default: '`[]`' })
   expect(rows.find(({ path }) => path === 'queues[].name')).toMatchObject({ default: 'required' })

@@ -7,29 +7,12 @@ import { refusedParameters } from '../../../operator/desired/database-parameters
 import { postgresqlConf } from '../../../operator/desired/database-settings.ts'
 import { RESERVED_CONNECTIONS, tune } from '../../../operator/desired/database-tuning.ts'
 import { imageOf, versionOf } from '../../../operator/desired/image.ts'
-import { parseQuantity } from '../../../operator/desired/quantity.ts'
 import { settingsJob } from '../../../operator/desired/settings-job.ts'
 import * as contract from '../../../operator/service-contract.ts'
 import { instanceOf } from '../plan/world.ts'
 
 const GIB = 2 ** 30
 const megabytes = (text: string | undefined) => Number(/^(\d+)MB$/.exec(text ?? '')?.[1])
-
-describe('quantities', () => {
-  test.each([
-    ['1Gi', GIB],
-    ['512Mi', GIB / 2],
-    ['250m', 0.25],
-    ['1000m', 1],
-    ['1.5', 1.5],
-    ['2e3', 2_000],
-    [4, 4],
-  ])('%s is %d', (text, number) => expect(parseQuantity(text)).toBe(number))
-
-  test('anything else is none', () => {
-    for (const text of ['', 'much', '1GiB', '--1', undefined]) expect(parseQuantity(text)).toBeUndefined()
-  })
-})
 
 describe('the trial of settings', () => {
   const run = { name: 'crawl-settings-1', startedAt: '2026-01-01T00:00:00Z', deadline: '2026-01-01T00:02:00Z' }

@@ -146,6 +146,87 @@ describe('a contract', () => {
     expect(world.condition('SchemaUpToDate')).toMatchObject({ status: 'True', reason: 'SchemaUpToDate' })
   })
 
+  /** A world in which 0007 is approved and due, the schema and the pods being there. */
+  function due(): World {
+    const world = new World()
+    world.settle(() => {
+      for (const job of world.jobs) world.endJob(job.metadata.name, contract)
+      world.flourish()
+    })
+    world.change({ migrations: { approveContract: ['0007'] } })
+    return world
+  }
+  const approvals = (world: World) =>
+    world.jobs.map(({ spec }: { spec?: Record<string, unknown> } & object) => {
+      const { template } = spec as { template: { spec: { containers: { env: { name: string; value: string }[] }[] } } }
+      return template.spec.containers[0]?.env.find(({ name }) => name === 'APPROVE_CONTRACT')?.value
+    })
+
+  test('that failed is not retried once its approval has been withdrawn, and is once it is given again', () => {
+    const world = due()
+    world.step()
+    world.step()
+    expect(approvals(world)).toEqual(['', '0007'])
+    world.endJob(world.made[1] ?? '', { code: 'failed', error: 'no' })
+    world.step()
+    expect(world.condition('SchemaUpToDate')).toMatchObject({ status: 'False', reason: 'MigrationFailed' })
+    world.change({ migrations: { approveContract: [] } })
+    world.pass(86_400)
+    world.settle()
+    expect(world.made).toHaveLength(2)
+    expect(world.condition('SchemaUpToDate')).toMatchObject({ status: 'True', reason: 'ContractPending' })
+    expect(world.condition('Ready')).toMatchObject({ status: 'True' })
+    world.change({ migrations: { approveContract: ['0007'] } })
+    world.settle()
+    expect(approvals(world)).toEqual(['', '0007', '0007'])
+  })
+
+  test('that failed is not retried while a pod of an older release may be there', () => {
+    const world = due()
+    world.step()
+    world.step()
+    world.endJob(world.made[1] ?? '', { code: 'failed', error: 'no' })
+    world.step()
+    const deployment = world.find<Deployment>('Deployment', 'crawl-api')
+    Object.assign(deployment?.status ?? {}, { updatedReplicas: 1 })
+    world.pass(86_400)
+    world.settle(() => undefined)
+    expect(world.made).toHaveLength(2)
+    expect(world.condition('SchemaUpToDate')).toMatchObject({ status: 'False', reason: 'MigrationFailed' })
+    world.settle()
+    expect(world.made).toHaveLength(3)
+  })
+
+  test('of which some are not approved any more is retried with the others', () => {
+    const world = due()
+    world.instance.status = {
+      ...world.instance.status,
+      observedGeneration: 1,
+      schema: { pendingContract: ['0007', '0008'] },
+    }
+    world.change({ migrations: { approveContract: ['0007', '0008'] } })
+    world.step()
+    world.endJob(world.made[1] ?? '', { code: 'failed', error: 'no' })
+    world.step()
+    world.change({ migrations: { approveContract: ['0008'] } })
+    world.pass(1)
+    world.step()
+    expect(approvals(world)).toEqual(['', '0007,0008', '0008'])
+  })
+
+  test('that was about to start does not where the approval is withdrawn just then', () => {
+    const world = due()
+    world.instance.status = statusOf(world.observed(), plan(world.observed()))
+    expect(world.instance.status.runs?.migrate).toMatchObject({ phase: 'Pending' })
+    world.change({ migrations: { approveContract: [] } })
+    world.settle()
+    expect(world.made).toHaveLength(1)
+    expect(world.condition('SchemaUpToDate')).toMatchObject({ reason: 'ContractPending' })
+    world.change({ migrations: { approveContract: ['0007'] } })
+    world.settle()
+    expect(approvals(world)).toEqual(['', '0007'])
+  })
+
   test('waits for its approval, and says so', () => {
     const world = new World()
     world.settle(() => {
@@ -364,7 +445,7 @@ describe('settings of a managed PostgreSQL that works', () => {
     expect([files(world), world.find('StatefulSet', 'crawl-db')]).toEqual(before)
     expect(world.condition('DatabaseReachable')).toMatchObject({ status: 'True', reason: 'DatabaseReachable' })
     expect(world.condition('Stalled')).toMatchObject({ status: 'True', reason: 'ParameterRefused' })
-    expect(world.condition('Stalled')?.message).toContain('invalid value. The database goes on')
+    expect(world.condition('Stalled')?.message).toContain('invalid value. The database keeps')
     world.change({ database: { managed: {} } })
     world.settle()
     expect(world.condition('Ready')).toMatchObject({ status: 'True' })
@@ -461,6 +542,81 @@ describe('settings of a managed PostgreSQL that works', () => {
     })
     expect(looks).toBe(2)
     expect(migrations()).toHaveLength(2)
+  })
+
+  const connections = (world: World) => /max_connections = '(\d+)'/.exec(files(world)?.['postgresql.conf'] ?? '')?.[1]
+  const database = (world: World) => JSON.stringify(world.find<StatefulSet>('StatefulSet', 'crawl-db')?.spec)
+  const replicas = (world: World) => world.find<Deployment>('Deployment', 'crawl-api')?.spec?.replicas
+
+  test('are not changed to take connections away: a smaller service restarts nothing and waits for nothing', () => {
+    const world = started({ api: { replicas: 8, poolSize: 20 } })
+    const before = database(world)
+    expect(connections(world)).toBe('200')
+    for (const api of [
+      { replicas: 1 },
+      { replicas: 1, poolSize: 10 },
+      { replicas: 0 },
+      { replicas: 8, poolSize: 20 },
+    ]) {
+      world.change({ api })
+      world.step()
+      expect(replicas(world)).toBe(api.replicas)
+      world.settle()
+      expect(connections(world)).toBe('200')
+      expect([database(world), trials(world)]).toEqual([before, []])
+      expect(world.condition('Ready')).toMatchObject({ status: 'True' })
+    }
+    // What the volume brings is for the next start, with the connections that there are.
+    world.change({ api: { replicas: 1 }, database: { managed: { storage: { size: '900Gi' } } } })
+    world.settle()
+    expect([connections(world), database(world)]).toEqual(['200', before])
+  })
+
+  test('take connections away along with another restart, and for more of them it is restarted', () => {
+    const world = started({ api: { replicas: 8, poolSize: 20 } })
+    world.change({ api: { replicas: 1 }, ...withMemory('9MB') })
+    // The service need not wait for the restart to become smaller.
+    world.step()
+    expect(replicas(world)).toBe(1)
+    world.settle()
+    expect([connections(world), trials(world).length]).toEqual(['100', 1])
+    world.change({ api: { replicas: 12 }, ...withMemory('9MB') })
+    world.settle(() => {
+      if (connections(world) === '100') expect(replicas(world)).toBe(1)
+      world.flourish()
+    })
+    expect([connections(world), replicas(world), trials(world).length]).toEqual(['300', 12, 2])
+  })
+
+  test('with more connections come before larger pools, and smaller pools wait for nothing', () => {
+    const pool = (world: World) => {
+      const [container] = world.find<Deployment>('Deployment', 'crawl-api')?.spec?.template?.spec?.containers ?? []
+      return container?.env?.find(({ name }) => name === 'MAX_POOL_SIZE')?.value
+    }
+    const world = started({ api: { replicas: 2, poolSize: 20 } })
+    world.change({ api: { replicas: 2, poolSize: 50 } })
+    world.settle(() => {
+      if (connections(world) === '100') expect(pool(world)).toBe('20')
+      world.flourish()
+    })
+    expect([connections(world), pool(world)]).toEqual(['200', '50'])
+    world.change({ api: { replicas: 2, poolSize: 10 }, ...withMemory('9MB') })
+    world.settle(() => undefined)
+    expect([connections(world), pool(world)]).toEqual(['200', '10'])
+  })
+
+  test('come back as they were when somebody edits them, also where they have more connections than are needed', () => {
+    const world = started({ api: { replicas: 8, poolSize: 20 } })
+    const before = database(world)
+    world.change({ api: { replicas: 1 } })
+    world.settle()
+    const config = world.find('ConfigMap', 'crawl-db') as unknown as { data: Record<string, string> }
+    config.data = { 'postgresql.conf': "max_connections = '900'" }
+    world.settle()
+    expect([connections(world), database(world)]).toEqual(['200', before])
+    world.children = world.children.filter(({ kind, metadata }) => kind !== 'ConfigMap' || metadata.name !== 'crawl-db')
+    world.settle()
+    expect([connections(world), database(world)]).toEqual(['200', before])
   })
 
   test('that are taken back while they are tried leave no run without an end', () => {

@@ -1,10 +1,10 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { runMigrateTask } from '../../../operator/tasks/migrate-task.ts'
+import { readOptions, runMigrateTask } from '../../../operator/tasks/migrate-task.ts'
 import { createTaskLog } from '../../../operator/tasks/task-log.ts'
 import { toLine, writeTerminationMessage } from '../../../operator/tasks/termination-message.ts'
-import { emptyDatabase, withClient } from '../../migrations/fixture.ts'
+import { emptyDatabase, NEWEST, SHIPPED, withClient } from '../../migrations/fixture.ts'
 import { temporaryFolder } from '../../support/temporary.ts'
 
 const never = new AbortController().signal
@@ -21,10 +21,10 @@ describe('the migrate task', () => {
     const env = { DATABASE_URL, INSTANCE: 'search/crawl/uid-1' }
     const { exitCode, message } = await runMigrateTask(env, log, never)
     expect(exitCode).toBe(0)
-    expect(message).toMatchObject({ code: 'ok', applied: ['0001', '0002'], version: '0002', wanted: '0002' })
+    expect(message).toMatchObject({ code: 'ok', applied: SHIPPED, version: NEWEST, wanted: NEWEST })
     expect(lines.map((line) => JSON.parse(line).msg)).toContain('applying migration 0001_documents')
     const reports = await withClient(DATABASE_URL, (client) => client.query('SELECT * FROM storage.run_report'))
-    expect(reports.rows).toMatchObject([{ kind: 'migrate', code: 'ok', report: { version: '0002' } }])
+    expect(reports.rows).toMatchObject([{ kind: 'migrate', code: 'ok', report: { version: NEWEST } }])
   })
 
   test('another instance is refused by the name of the owner; the same one made anew is not', async () => {
@@ -36,6 +36,14 @@ describe('the migrate task', () => {
     expect(other.message.error).toContain('belongs to the StorageInstance search/crawl')
     const again = await runMigrateTask({ DATABASE_URL, INSTANCE: 'search/crawl/uid-3' }, log, never)
     expect(again.exitCode).toBe(0)
+  })
+
+  test.each([
+    ['200ms', 200],
+    ['5s', 5_000],
+    ['2m', 120_000],
+  ])('takes the lock timeout %s, as a StorageInstance may have it', (LOCK_TIMEOUT, lockTimeoutMs) => {
+    expect(readOptions({ DATABASE_URL: 'postgres://h/d', LOCK_TIMEOUT }).patience).toEqual({ lockTimeoutMs })
   })
 
   test('a wrong variable is named, and a secret is not shown', async () => {

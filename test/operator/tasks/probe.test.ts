@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { probe, runProbeTask } from '../../../operator/tasks/probe-task.ts'
 import { createTaskLog } from '../../../operator/tasks/task-log.ts'
 import { toLine } from '../../../operator/tasks/termination-message.ts'
-import { administer, emptyDatabase, withClient } from '../../migrations/fixture.ts'
+import { administer, emptyDatabase, NEWEST, withClient } from '../../migrations/fixture.ts'
 import { createTestDatabase } from '../../support/database.ts'
 import { atEndOfFile } from '../../support/end-of-file.ts'
 
@@ -31,7 +31,7 @@ describe('the probe', () => {
     const database = await createTestDatabase()
     await database.query(`INSERT INTO storage.instance (namespace, name, uid) VALUES ('search', 'crawl', 'u')`)
     const owner = { namespace: 'search', name: 'crawl', uid: 'u' }
-    expect(await probe(database.url)).toMatchObject({ owner, schemaVersion: '0002' })
+    expect(await probe(database.url)).toMatchObject({ owner, schemaVersion: NEWEST })
   })
 
   test('a plain role may neither make roles nor replicate', async () => {
@@ -43,6 +43,20 @@ describe('the probe', () => {
     expect(await probe(plain)).toMatchObject(refused)
     expect(await withClient(plain, async () => true)).toBe(true)
   })
+
+  test.each(['DATABASE_URL', 'REPLICATION_URL'])(
+    'a password in %s that cuts the address short is never shown',
+    async (name) => {
+      const env = {
+        DATABASE_URL: await emptyDatabase(name.toLowerCase()),
+        [name]: 'postgres://u:p@swordfish/x@127.0.0.1:1/d',
+      }
+      const { exitCode, message } = await runProbeTask(env, log)
+      expect({ exitCode, code: message.code }).toEqual({ exitCode: 2, code: 'wrong_usage' })
+      expect(message.error).toContain('percent-encoded')
+      expect(JSON.stringify(message)).not.toContain('swordfish')
+    },
+  )
 
   test('a database that is away is one sentence', async () => {
     const { exitCode, message } = await runProbeTask({ DATABASE_URL: 'postgres://u:secret@127.0.0.1:1/d' }, log)

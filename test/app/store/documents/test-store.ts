@@ -1,11 +1,13 @@
+import type { AnswerRoom } from '../../../../app/store/answer-room.ts'
 import { Database } from '../../../../app/store/database.ts'
 import { DocumentStore, type WriteOptions } from '../../../../app/store/documents/document-store.ts'
-import { Novelty } from '../../../../app/store/documents/novelty.ts'
-import type { WriteOutcome } from '../../../../app/store/documents/write-request.ts'
+import { Novelty } from '../../../../app/store/documents/write/novelty.ts'
+import type { WriteOutcome } from '../../../../app/store/documents/write/write-request.ts'
 import { silentObserver } from '../../../../app/store/observer.ts'
-import { QueueCatalog } from '../../../../app/store/queue/catalog.ts'
+import { QueueCatalog } from '../../../../app/store/queue/definition/catalog.ts'
 import { createTestDatabase, type TestDatabase } from '../../../support/database.ts'
 import { atEndOfFile } from '../../../support/end-of-file.ts'
+import { makeRoom } from '../../../support/room.ts'
 
 export const LIMITS = { metadataBytes: 262_144, jsonDepth: 64 }
 
@@ -32,7 +34,7 @@ export type TestStore = {
   stored(): Promise<Map<string, Read>>
 }
 
-type Options = { statementTimeoutMs?: number; novelty?: Novelty }
+type Options = { statementTimeoutMs?: number; novelty?: Novelty; room?: AnswerRoom }
 
 /** What the store believes of what comes: all ways of writing have to end the same. */
 export const BELIEFS = ['new', 'unchanged', 'anything'] as const
@@ -60,11 +62,12 @@ export async function createTestStore(options: Options = {}): Promise<TestStore>
   const woken: string[] = []
   const limits = { payloadBytes: 262_144, jsonDepth: 64 }
   const catalog = new QueueCatalog(database)
-  const wake = (queue: string) => void woken.push(queue)
+  const announce = (queue: string) => void woken.push(queue)
   const store = new DocumentStore({
     database,
     limits: LIMITS,
-    queues: { catalog, limits, observer: silentObserver, wake },
+    room: options.room ?? makeRoom(),
+    queues: { catalog, limits, observer: silentObserver, announce },
     ...(options.novelty && { novelty: options.novelty }),
   })
   return {
@@ -72,7 +75,8 @@ export async function createTestStore(options: Options = {}): Promise<TestStore>
     database,
     test,
     woken,
-    write: (documents, more) => store.write(documents, { strict: false, ...more }),
+    // A write takes its arrays apart.
+    write: (documents, more) => store.write([...documents], structuredClone({ strict: false, ...more })),
     stored: async () => new Map((await readAll(store)).map((document) => [document.url, document])),
   }
 }
@@ -80,7 +84,7 @@ export async function createTestStore(options: Options = {}): Promise<TestStore>
 async function readAll(store: DocumentStore): Promise<Read[]> {
   const documents: Read[] = []
   for (let cursor: string | undefined; ; ) {
-    const page = JSON.parse((await store.list({ limit: 1_000, cursor })).json) as {
+    const page = JSON.parse(String((await store.list({ limit: 1_000, cursor })).json)) as {
       documents: Read[]
       nextCursor: string | null
     }

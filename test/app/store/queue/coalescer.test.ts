@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { Problem } from '../../../../app/errors.ts'
 import { Coalescer } from '../../../../app/store/queue/coalescer.ts'
 
 type Batch = { requests: string[]; end: (error?: Error) => void }
@@ -50,6 +51,25 @@ describe('requests are put together', () => {
     for (const batch of batches) batch.end()
 
     expect(await Promise.all(answers)).toEqual(['a!', 'b!', 'c!', 'd!'])
+  })
+
+  test('those that waited while nobody answered share the error, and those that have just come do not', async () => {
+    const { coalescer, batches } = create({ maxInFlight: 1 })
+    const now = vi.spyOn(performance, 'now')
+    const first = coalescer.submit('key', 'a')
+    await turn()
+    const patient = coalescer.submit('key', 'b')
+    now.mockReturnValue(performance.now() + 5_000)
+    const last = coalescer.submit('key', 'c')
+    const away = new Problem('database_unavailable', 'Nobody answers.')
+    batches[0]?.end(away)
+    await expect(first).rejects.toBe(away)
+    await expect(patient).rejects.toBe(away)
+    await turn()
+    batches[1]?.end()
+    expect(await last).toBe('c!')
+    expect(batches.map((batch) => batch.requests)).toEqual([['a'], ['c']])
+    now.mockRestore()
   })
 
   test('a batch holds no more than its weight, in the order of arrival', async () => {

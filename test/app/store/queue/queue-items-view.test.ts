@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createFixture, newQueue } from './control-fixture.ts'
+import { createFixture, newQueue } from './admin/control-fixture.ts'
 
 const { test: db, catalog, store } = await createFixture()
 

@@ -1,26 +1,41 @@
 /** What queues promise, as plain data: the reference that the store is compared with. Times are seconds of a virtual clock. */
 
-/** The options of a queue that the model knows. */
-export type ModelOptions = { retryLimit: number | null; deadLetter: string | null }
+/** The options of a queue, as `PUT` has them. */
+export type ModelOptions = {
+  retryLimit: number | null
+  retryDelaySeconds: number
+  retryBackoff: boolean
+  deadLetter: string | null
+  maxAgeSeconds: number | null
+  keepDoneSeconds: number
+  politeness: { delaySeconds: number; maxActive: number | null }
+}
 
 /** What is pushed. */
-export type ModelPush = { id: string; priority: number; delaySeconds: number }
+export type ModelPush = { id: string; priority: number; delaySeconds: number; group: string | null }
 
 /** A delivery: what a receipt stands for. */
 export type ModelDelivery = { queue: string; id: string; number: number; attempt: number }
 
-type State = 'waiting' | 'leased' | 'failed'
+type State = 'waiting' | 'leased' | 'failed' | 'done'
 
 type Item = {
   id: string
   priority: number
+  group: string | null
   place: number
   state: State
-  /** When it can be given out; of a leased one, when its lease ends. */
+  /** When it can be given out; of a leased one, when its lease ends; of a failed or done one, since when it is that. */
   due: number
+  /** When it is too old to be given out: fixed when it comes into the queue. */
+  expires: number
   attempts: number
   delivery: number
+  /** The queue whose dead letter it is. */
+  source: string | null
 }
+
+type Arrival = Pick<Item, 'id' | 'priority' | 'group' | 'due' | 'source'>
 
 // Real time passes between two operations: what is due later by it comes later.
 const TICK_SECONDS = 1e-6
@@ -28,14 +43,17 @@ const TICK_SECONDS = 1e-6
 /** A set of queues; time moves by `advance`, and by a tick with each operation. */
 export class QueueModel {
   readonly #queues = new Map<string, Map<string, Item>>()
-  readonly #options: Record<string, ModelOptions>
+  readonly #options = new Map<string, ModelOptions>()
+  /** When the delay of a host ends, by queue and host. */
+  readonly #hosts = new Map<string, number>()
   #now = 0
   #places = 0
   #deliveries = 0
 
-  constructor(options: Record<string, ModelOptions>) {
-    this.#options = options
-    for (const name of Object.keys(options)) this.#queues.set(name, new Map())
+  /** Makes a queue, or replaces its options. */
+  setOptions(queue: string, options: ModelOptions): void {
+    this.#options.set(queue, options)
+    if (!this.#queues.has(queue)) this.#queues.set(queue, new Map())
   }
 
   advance(seconds: number): void {
@@ -44,9 +62,9 @@ export class QueueModel {
 
   push(queue: string, items: ModelPush[]): ('created' | 'duplicate')[] {
     this.advance(TICK_SECONDS)
-    return items.map((item) => {
+    return items.map(({ delaySeconds, ...item }) => {
       if (this.#items(queue).has(item.id)) return 'duplicate'
-      this.#add(queue, item.id, { priority: item.priority, due: this.#now + item.delaySeconds })
+      this.#add(queue, { ...item, due: this.#now + delaySeconds, source: null })
       return 'created'
     })
   }
@@ -58,25 +76,40 @@ export class QueueModel {
       .map((item) => this.#give(queue, item, leaseSeconds))
   }
 
+  /** All that a polite pop may have at this moment, which is what one gets that asks for enough. */
+  politePop(queue: string, perHost: number, leaseSeconds: number | null): ModelDelivery[] {
+    this.advance(TICK_SECONDS)
+    const byHost = Map.groupBy(this.#ready(queue), (item) => item.group)
+    const given = [...byHost].flatMap(([host, items]) => {
+      const chosen = host === null ? items : items.slice(0, this.#room(queue, host, perHost))
+      if (host !== null && chosen.length > 0) this.#startDelay(queue, host, chosen.length)
+      return chosen
+    })
+    return given.map((item) => this.#give(queue, item, leaseSeconds))
+  }
+
   peek(queue: string, count: number): string[] {
-    const delayed = [...this.#items(queue).values()]
-      .filter((item) => item.state === 'waiting' && item.due > this.#now)
+    const delayed = this.#waiting(queue)
+      .filter((item) => item.due > this.#now)
       .sort((a, b) => a.due - b.due || byPlace(a, b))
     return [...this.#ready(queue), ...delayed].slice(0, count).map((item) => item.id)
   }
 
   ack(delivery: ModelDelivery): 'done' | 'stale' {
+    this.advance(TICK_SECONDS)
     const item = this.#held(delivery)
-    if (item) this.#items(delivery.queue).delete(item.id)
+    if (item) this.#finish(delivery.queue, item)
     return item ? 'done' : 'stale'
   }
 
-  nack(delivery: ModelDelivery, delaySeconds: number): 'done' | 'stale' {
+  /** Without `delaySeconds` with the queue's own delay. */
+  nack(delivery: ModelDelivery, delaySeconds: number | null): 'done' | 'stale' {
     this.advance(TICK_SECONDS)
     const item = this.#held(delivery)
     if (!item) return 'stale'
+    const delay = delaySeconds ?? this.#retryDelay(delivery.queue, item)
     if (this.#isDead(delivery.queue, item)) this.#bury(delivery.queue, [item])
-    else Object.assign(item, { state: 'waiting', due: this.#now + delaySeconds })
+    else Object.assign(item, { state: 'waiting', due: this.#now + delay })
     return 'done'
   }
 
@@ -87,15 +120,30 @@ export class QueueModel {
     return item ? 'done' : 'stale'
   }
 
-  /** What the background does with lapsed leases, queue by queue. */
+  /** What the background does with lapsed leases, and with what is too old or done long enough, queue by queue. */
   sweep(queues: string[]): void {
     this.advance(TICK_SECONDS)
     for (const queue of queues) {
-      const lapsed = [...this.#items(queue).values()].filter((item) => item.state === 'leased' && item.due <= this.#now)
+      const lapsed = this.#inState(queue, 'leased').filter((item) => item.due <= this.#now)
       const dead = lapsed.filter((item) => this.#isDead(queue, item)).sort((a, b) => a.place - b.place)
       for (const item of lapsed) Object.assign(item, { state: 'waiting', due: this.#now })
       this.#bury(queue, dead)
     }
+    for (const queue of queues) this.#remove(queue)
+  }
+
+  /** Brings dead letters back: those that the queue keeps as failed, then those in its dead letter queue. */
+  redrive(queue: string): number {
+    this.advance(TICK_SECONDS)
+    const failed = this.#inState(queue, 'failed').sort((a, b) => a.due - b.due || a.place - b.place)
+    for (const item of failed) this.#arrive(queue, item, { ...item, due: this.#now, source: item.source })
+    const { deadLetter } = this.#optionsOf(queue)
+    const letters = deadLetter === null ? [] : this.#letters(deadLetter, queue)
+    for (const item of letters) {
+      this.#items(deadLetter as string).delete(item.id)
+      this.#add(queue, { ...item, due: this.#now, source: null })
+    }
+    return failed.length + letters.length
   }
 
   /** Everything there is, in the order of arrival. */
@@ -108,25 +156,61 @@ export class QueueModel {
     return this.#queues.get(queue) as Map<string, Item>
   }
 
-  #add(queue: string, id: string, { priority, due }: { priority: number; due: number }): void {
+  #optionsOf(queue: string): ModelOptions {
+    return this.#options.get(queue) as ModelOptions
+  }
+
+  #inState(queue: string, state: State): Item[] {
+    return [...this.#items(queue).values()].filter((item) => item.state === state)
+  }
+
+  #add(queue: string, arrival: Arrival): void {
+    const item = { id: arrival.id } as Item
+    this.#items(queue).set(item.id, item)
+    this.#arrive(queue, item, arrival)
+  }
+
+  #arrive(queue: string, item: Item, { priority, group, due, source }: Arrival): void {
+    const { maxAgeSeconds } = this.#optionsOf(queue)
     this.#places += 1
-    const place = this.#places
-    this.#items(queue).set(id, { id, priority, place, state: 'waiting', due, attempts: 0, delivery: 0 })
+    const expires = maxAgeSeconds === null ? Number.POSITIVE_INFINITY : due + maxAgeSeconds
+    const anew = { place: this.#places, state: 'waiting', expires, attempts: 0, delivery: 0 } as const
+    Object.assign(item, { priority, group, due, source, ...anew })
+  }
+
+  #waiting(queue: string): Item[] {
+    return this.#inState(queue, 'waiting').filter((item) => item.expires > this.#now)
   }
 
   #ready(queue: string): Item[] {
-    return [...this.#items(queue).values()]
-      .filter((item) => item.state === 'waiting' && item.due <= this.#now)
+    return this.#waiting(queue)
+      .filter((item) => item.due <= this.#now)
       .sort(byPlace)
+  }
+
+  #room(queue: string, host: string, perHost: number): number {
+    if ((this.#hosts.get(`${queue}/${host}`) ?? 0) > this.#now) return 0
+    const { maxActive } = this.#optionsOf(queue).politeness
+    const leased = this.#inState(queue, 'leased').filter((item) => item.group === host).length
+    return maxActive === null ? perHost : Math.max(0, Math.min(perHost, maxActive - leased))
+  }
+
+  #startDelay(queue: string, host: string, items: number): void {
+    this.#hosts.set(`${queue}/${host}`, this.#now + this.#optionsOf(queue).politeness.delaySeconds * items)
   }
 
   #give(queue: string, item: Item, leaseSeconds: number | null): ModelDelivery {
     this.#deliveries += 1
     item.attempts += 1
     item.delivery = this.#deliveries
-    if (leaseSeconds === null) this.#items(queue).delete(item.id)
+    if (leaseSeconds === null) this.#finish(queue, item)
     else Object.assign(item, { state: 'leased', due: this.#now + leaseSeconds })
     return { queue, id: item.id, number: this.#deliveries, attempt: item.attempts }
+  }
+
+  #finish(queue: string, item: Item): void {
+    if (this.#optionsOf(queue).keepDoneSeconds === 0) this.#items(queue).delete(item.id)
+    else Object.assign(item, { state: 'done', due: this.#now })
   }
 
   #held({ queue, id, number }: ModelDelivery): Item | undefined {
@@ -136,19 +220,41 @@ export class QueueModel {
   }
 
   #isDead(queue: string, item: Item): boolean {
-    const limit = this.#options[queue]?.retryLimit ?? null
-    return limit !== null && item.attempts > limit
+    const { retryLimit } = this.#optionsOf(queue)
+    return retryLimit !== null && item.attempts > retryLimit
+  }
+
+  #retryDelay(queue: string, item: Item): number {
+    const { retryDelaySeconds, retryBackoff } = this.#optionsOf(queue)
+    return retryBackoff ? Math.min(86_400, retryDelaySeconds * 2 ** (item.attempts - 1)) : retryDelaySeconds
   }
 
   #bury(queue: string, dead: Item[]): void {
-    const letters = this.#options[queue]?.deadLetter ?? null
+    const { deadLetter } = this.#optionsOf(queue)
     for (const item of dead) {
-      if (letters === null || this.#items(letters).has(item.id)) item.state = 'failed'
-      else {
-        this.#items(queue).delete(item.id)
-        this.#add(letters, item.id, { priority: item.priority, due: this.#now })
+      if (deadLetter === null || this.#items(deadLetter).has(item.id)) {
+        Object.assign(item, { state: 'failed', due: this.#now })
+        continue
       }
+      this.#items(queue).delete(item.id)
+      this.#add(deadLetter, { ...item, due: this.#now, source: queue })
     }
+  }
+
+  #remove(queue: string): void {
+    const { keepDoneSeconds } = this.#optionsOf(queue)
+    for (const item of this.#items(queue).values()) {
+      const isTooOld = item.state === 'waiting' && item.expires <= this.#now
+      const isDoneLong = item.state === 'done' && item.due + keepDoneSeconds <= this.#now
+      if (isTooOld || isDoneLong) this.#items(queue).delete(item.id)
+    }
+  }
+
+  /** The dead letters of `source` that can go back to it, oldest first. */
+  #letters(queue: string, source: string): Item[] {
+    return [...this.#waiting(queue), ...this.#inState(queue, 'failed')]
+      .filter((item) => item.source === source && !this.#items(source).has(item.id))
+      .sort((a, b) => a.place - b.place)
   }
 }
 

@@ -1,16 +1,17 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Database, Session, Statement } from '../../../../app/store/database.ts'
 import { silentObserver } from '../../../../app/store/observer.ts'
-import { QueueCatalog } from '../../../../app/store/queue/catalog.ts'
+import { QueueCatalog } from '../../../../app/store/queue/definition/catalog.ts'
 import { QueueStore } from '../../../../app/store/queue/queue-store.ts'
-import { Sweep } from '../../../../app/store/queue/sweep.ts'
-import { Waiters } from '../../../../app/store/queue/waiters.ts'
-import { createFixture } from './control-fixture.ts'
+import { Sweep } from '../../../../app/store/queue/upkeep/sweep.ts'
+import { Waiters } from '../../../../app/store/queue/wait/waiters.ts'
+import { makeRoom } from '../../../support/room.ts'
+import { createFixture } from './admin/control-fixture.ts'
 
 const { test: db, database } = await createFixture()
 
 type Seen = { statement: Statement; values: unknown[] }
-type Plan = { 'Node Type': string; 'Relation Name'?: string; Plans?: Plan[] }
+type Plan = { 'Node Type': string; 'Relation Name'?: string; 'Index Name'?: string; Plans?: Plan[] }
 
 const seen = new Map<string, Seen>()
 
@@ -26,7 +27,7 @@ function recording(): Database {
     query: watch(database),
     transaction: (work: (session: Session) => Promise<unknown>) =>
       database.transaction((session) => work({ query: watch(session) })),
-    withClient: database.withClient.bind(database),
+    maintain: database.maintain.bind(database),
   } as unknown as Database
 }
 
@@ -37,7 +38,7 @@ const BIG = new Set(['job', 'job_common', 'queue_host', 'documents'])
 async function useEverything(): Promise<void> {
   const recorded = recording()
   const catalog = new QueueCatalog(recorded)
-  const parts = { database: recorded, observer: silentObserver, catalog }
+  const parts = { database: recorded, observer: silentObserver, catalog, room: makeRoom() }
   const limits = { payloadBytes: 10_000, jsonDepth: 9 }
   const store = new QueueStore({ ...parts, limits, waiters: new Waiters(parts), polite: { pop: async () => [] } })
   await catalog.put('big', { retryLimit: 5, deadLetter: 'letters', maxAgeSeconds: 86_400, keepDoneSeconds: 3_600 })
@@ -99,6 +100,10 @@ function scansOf(plan: Plan): string[] {
   return [...own, ...(plan.Plans ?? []).flatMap(scansOf)]
 }
 
+function indexesOf(plan: Plan): string[] {
+  return [...(plan['Index Name'] ? [plan['Index Name']] : []), ...(plan.Plans ?? []).flatMap(indexesOf)]
+}
+
 describe('plans', () => {
   beforeAll(useEverything, 120_000)
 
@@ -115,5 +120,14 @@ describe('plans', () => {
 
     expect(scans).toEqual([])
     expect(seen.size).toBeGreaterThan(15)
+  })
+  test.each([
+    ['queue_sweep_find_old', 'job_common_name_keep_until_idx'],
+    ['queue_sweep_old', 'job_common_name_keep_until_idx'],
+    ['queue_sweep_find_done', 'job_common_name_completed_on_idx'],
+    ['queue_sweep_done', 'job_common_name_completed_on_idx'],
+  ])('%s looks at nothing but what is to be removed: it reads %s', async (name, index) => {
+    const one = [...seen.values()].find(({ statement }) => statement.name === name)
+    expect(indexesOf(await planOf(one as Seen, true))).toContain(index)
   })
 })
