@@ -22,8 +22,9 @@ class Ledger {
   }
 
   /** Whether a request may hold more. What those hold who have waited does not count: one of them may always go on. */
-  fits(bytes: number): boolean {
-    return this.heldBytes - this.patientBytes + bytes <= this.maxBytes
+  fits(bytes: number, leavesSpare = false): boolean {
+    const spareBytes = leavesSpare ? this.maxBytes * SPARE_SHARE : 0
+    return this.heldBytes - this.patientBytes + bytes + spareBytes <= this.maxBytes
   }
 
   add(bytes: number, isPatient: boolean): void {
@@ -71,8 +72,7 @@ export class Hold {
    * `release()`: then nothing more is held.
    */
   tryGrow(bytes: number, { leavesSpare = false } = {}): boolean {
-    const spareBytes = leavesSpare ? this.#ledger.maxBytes * SPARE_SHARE : 0
-    if (this.#isReleased || !this.#ledger.fits(bytes + spareBytes)) return false
+    if (this.#isReleased || !this.#ledger.fits(bytes, leavesSpare)) return false
     this.grow(bytes)
     return true
   }
@@ -138,9 +138,9 @@ export class ByteBudget {
     return new Hold(this.#ledger, 0, false)
   }
 
-  /** Holds so many bytes, or answers undefined where there is no room. */
-  tryHold(bytes: number): Hold | undefined {
-    return this.#ledger.fits(bytes) ? new Hold(this.#ledger, bytes, false) : undefined
+  /** Holds so many bytes, or answers undefined where there is no room; with `leavesSpare`, as in `Hold.tryGrow`. */
+  tryHold(bytes: number, { leavesSpare = false } = {}): Hold | undefined {
+    return this.#ledger.fits(bytes, leavesSpare) ? new Hold(this.#ledger, bytes, false) : undefined
   }
 
   /**

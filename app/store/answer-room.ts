@@ -1,9 +1,12 @@
 import { Problem } from '../errors.ts'
 
-/** Memory that is counted. `tryHold` answers undefined where so many bytes are not free, `hold` waits until they are. */
+/**
+ * Memory that is counted. `tryHold` answers undefined where so many bytes are not free, with `leavesSpare` where nothing would be
+ * left for requests beside them; `hold` waits until they are.
+ */
 export type Memory = {
   readonly maxBytes: number
-  tryHold(bytes: number): Held | undefined
+  tryHold(bytes: number, options: { leavesSpare: boolean }): Held | undefined
   hold(bytes: number, signal: AbortSignal): Promise<Held>
 }
 type Held = { release(): void }
@@ -20,6 +23,8 @@ export type Sized<Rows, Answer> = {
 
 /** Answers up to this size are built side by side, as long as there is room for each. */
 const SMALL_BYTES = 4 * 1_048_576
+/** Those who ask for much would otherwise hold everything, and every other request would be turned away. */
+const SPARING = { leavesSpare: true }
 /** What is read is in memory twice, once as it came and once in the answer; text that is not all Latin takes twice its bytes. */
 const WEIGHT = 2
 const WAIT_MS = 10_000
@@ -45,7 +50,7 @@ export class AnswerRoom {
 
   /** Runs `work`, which reads up to so many bytes, when there is room for them; `overloaded` where there is none within ten seconds. */
   async small<T>(bytes: number, work: () => Promise<T>): Promise<T> {
-    return releasing(this.#memory.tryHold(bytes) ?? (await this.#hold(bytes)), work)
+    return releasing(this.#memory.tryHold(bytes, SPARING) ?? (await this.#hold(bytes)), work)
   }
 
   /** The same for a whole answer. Whoever waits here must hold nothing. */
@@ -56,7 +61,7 @@ export class AnswerRoom {
   /** The same, and undefined where there is no room for a whole answer now. */
   async tryWhole<T>(work: () => Promise<T>): Promise<T | undefined> {
     const bytes = Math.min(this.maxBytes * WEIGHT, this.#memory.maxBytes / 2)
-    const held = this.#memory.tryHold(bytes)
+    const held = this.#memory.tryHold(bytes, SPARING)
     return held && releasing(held, work)
   }
 

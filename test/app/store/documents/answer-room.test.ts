@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { ByteBudget } from '../../../../app/byte-budget.ts'
 import { AnswerRoom } from '../../../../app/store/answer-room.ts'
 import { eventually } from '../../../support/eventually.ts'
 import { createTestStore } from './test-store.ts'
@@ -48,4 +49,24 @@ test('large lists and look-ups wait for room in memory, and small ones do not', 
   expect((await page).count).toBe(40)
   expect(JSON.parse(String(await found)).documents).toHaveLength(40)
   expect(gate.released).toBe(2)
+})
+
+test('however many answers are made at once, there is room for other requests', async () => {
+  const budget = new ByteBudget(4 * MAX_BYTES)
+  const room = new AnswerRoom(budget, MAX_BYTES)
+  const opened = Promise.withResolvers<void>()
+  let made = 0
+  const answers = Array.from({ length: 100 }, () =>
+    room.small(room.smallBytes, async () => {
+      await opened.promise
+      made += 1
+    }),
+  )
+  expect(budget.waiting).toBeGreaterThan(0)
+  expect(budget.tryHold(budget.maxBytes / 8)).toBeDefined()
+  expect(budget.isFull).toBe(false)
+  expect(await room.tryWhole(async () => 'made')).toBeUndefined()
+  opened.resolve()
+  await Promise.all(answers)
+  expect(made).toBe(100)
 })
