@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import * as app from '../app/log.ts'
-import * as operator from '../operator/log.ts'
+import * as operator from '../operator/process/log.ts'
 
 describe.each([
   ['service', app.withoutPasswords],

@@ -1,7 +1,7 @@
 import { GROUP } from '../api/labels.ts'
 
 /** Annotations that the operator writes on children, for itself. */
-export const NOTES = {
+export const CHILD_ANNOTATIONS = {
   /** Hash of everything that was applied: tells a changed wish from a child that somebody edited. */
   applied: `${GROUP}/applied`,
   /** On pods: which version of the database's Secret they were started with; never anything of the Secret itself. */

@@ -3,7 +3,7 @@ import type { StorageInstance } from '../api/storage-instance.ts'
 import { databaseOf } from '../api/unions.ts'
 import { HTTP_PORT, METRICS_PORT } from '../service-contract.ts'
 import { child, type Manifest } from './child.ts'
-import { DATABASE_PORT } from './database-service.ts'
+import { DATABASE_PORT } from './database/service.ts'
 
 export type PolicyOptions = {
   /** Where the operator runs: it asks the service how it is. */

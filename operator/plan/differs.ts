@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { KubeObject } from '../api/object.ts'
-import { NOTES } from '../desired/annotations.ts'
+import { CHILD_ANNOTATIONS } from '../desired/annotations.ts'
 import type { Manifest } from '../desired/child.ts'
 import { isSameQuantity } from '../desired/quantity.ts'
 
@@ -10,13 +10,13 @@ const LIST_KEYS = ['name', 'containerPort', 'port', 'uid', 'mountPath', 'type']
 /** The same object with the hash of all of it in an annotation. */
 export function stamped(object: Manifest): Manifest {
   const hash = createHash('sha256').update(JSON.stringify(object)).digest('hex').slice(0, 32)
-  const annotations = { ...object.metadata.annotations, [NOTES.applied]: hash }
+  const annotations = { ...object.metadata.annotations, [CHILD_ANNOTATIONS.applied]: hash }
   return { ...object, metadata: { ...object.metadata, annotations } }
 }
 
 /** Whether a live object is not what a stamped one asks for: another wish was applied last, or somebody has edited it. */
 export function differs(live: KubeObject, wanted: Manifest): 'no' | 'changed' | 'edited' {
-  const stamp = (object: KubeObject) => object.metadata.annotations?.[NOTES.applied]
+  const stamp = (object: KubeObject) => object.metadata.annotations?.[CHILD_ANNOTATIONS.applied]
   if (stamp(live) !== stamp(wanted)) return 'changed'
   return covers(live, wanted) ? 'no' : 'edited'
 }

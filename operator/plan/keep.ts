@@ -1,8 +1,8 @@
 import type { KubeObject } from '../api/object.ts'
 import type { Manifest } from '../desired/child.ts'
-import { findChild, isLabelled, isOurs, type Observed } from '../observed.ts'
 import type { Action } from './action.ts'
 import { differs, stamped } from './differs.ts'
+import { findChild, isLabelled, isOurs, type Observed } from './observed.ts'
 
 /** What keeping one child as it is wanted takes: nothing, an apply, or patience (`isBlocked`). */
 export type Keeping = { actions: Action[]; obstacle?: Obstacle; wasEdited?: boolean }

@@ -1,12 +1,12 @@
 import { databaseOf } from '../api/unions.ts'
-import type { Observed } from '../observed.ts'
-import { checkApi } from './api.ts'
-import { checkDrift } from './drift.ts'
-import { checkExternalDatabase } from './external-database.ts'
-import { checkManagedDatabase } from './managed-database.ts'
-import { isUnderWay } from './runs.ts'
-import { checkContract, checkSchema } from './schema.ts'
-import { checkSettings, withServedConnections } from './settings.ts'
+import { checkApi } from './api/service.ts'
+import { checkDrift } from './database/drift.ts'
+import { checkExternalDatabase } from './database/external.ts'
+import { checkManagedDatabase } from './database/managed.ts'
+import { checkContract, checkSchema } from './database/schema.ts'
+import { checkSettings, withServedConnections } from './database/settings-trial.ts'
+import type { Observed } from './observed.ts'
+import { isUnderWay } from './runs/runs.ts'
 import type { Step } from './step.ts'
 import { checkSurroundings } from './surroundings.ts'
 
@@ -31,8 +31,8 @@ export function plan(observed: Observed): Plan {
   const isFollowed = mayMigrate || isUnderWay(observed, 'migrate')
   const schema = isFollowed ? checkSchema(observed) : undefined
   // The pods that are there are kept in shape whatever the database does.
-  const ground = settings === undefined || database.state !== 'done' ? database : settings
-  const api = checkApi(observed, { ground, isSchemaReady: schema?.state === 'done' })
+  const databaseGate = settings === undefined || database.state !== 'done' ? database : settings
+  const api = checkApi(observed, { databaseGate, isSchemaReady: schema?.state === 'done' })
   const contract = isFollowed && schema?.state === 'done' ? checkContract(observed, api.state === 'done') : undefined
   const drift = checkDrift(observed)
   return { steps: { surroundings, database, settings, schema, api, contract, drift } }

@@ -1,8 +1,8 @@
 import type { ConditionType } from '../api/conditions.ts'
 import type { Reason } from '../api/reasons.ts'
-import type { ContainerEnd, ContainerStatus, Pod } from '../live-objects.ts'
+import type { ContainerEnd, ContainerStatus, Pod } from './live-objects.ts'
+import { parseReport, textOf } from './runs/task-report.ts'
 import { type Step, unfinished } from './step.ts'
-import { parseReport, textOf } from './task-report.ts'
 
 /** Why a pod does not run, and what a person can do. `isLasting`: it does not pass by itself, as far as one can tell. */
 export type Trouble = { reason: Reason; message: string; isLasting: boolean }

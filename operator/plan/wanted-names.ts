@@ -1,7 +1,7 @@
 import { childName, type Purpose } from '../api/names.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import { databaseOf } from '../api/unions.ts'
-import { claimNameOf } from './managed-database.ts'
+import { claimNameOf } from './database/managed.ts'
 
 type Wanted = { apiVersion: string; kind: string; name: string }
 

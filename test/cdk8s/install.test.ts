@@ -8,8 +8,8 @@ import { INSTANCE_RULES, OWN_NAMESPACE_RULES, type PolicyRule } from '../../cdk8
 import { type InstallOptions, readCommand } from '../../cdk8s/options.ts'
 import { GROUP, labelsOf } from '../../operator/api/labels.ts'
 import type { KubeObject } from '../../operator/api/object.ts'
-import { VARIABLES } from '../../operator/config-variables.ts'
 import { EVENTS, LEASES, PODS, RESOURCES } from '../../operator/kube/resources.ts'
+import { VARIABLES } from '../../operator/process/config-variables.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'manifests-'))
 afterAll(() => rmSync(folder, { recursive: true }))

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { helpText, readCommand } from '../../cdk8s/options.ts'
-import { VARIABLES } from '../../operator/config-variables.ts'
+import { VARIABLES } from '../../operator/process/config-variables.ts'
 
 describe('the options of the manifests', () => {
   test('have the defaults of the operator, without a registry', () => {

@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { request } from 'undici'
 import { loadConnection } from '../../operator/kube/connection.ts'
-import { SystemClock } from '../../operator/system-clock.ts'
+import { SystemClock } from '../../operator/process/system-clock.ts'
 import { activeKubeconfig } from './kubectl.ts'
 
 /** One call that came by: what the API server answered (0 where it was not asked), and the object that it was about. */

@@ -1,4 +1,4 @@
-import { NOTES } from '../../operator/desired/annotations.ts'
+import { CHILD_ANNOTATIONS } from '../../operator/desired/annotations.ts'
 import { eventually } from '../support/eventually.ts'
 import type { Namespace } from './kit/namespace.ts'
 import { Instance } from './kit/operator.ts'
@@ -123,7 +123,7 @@ export class KillStory {
 
   /** Of the pods of `outer`; empty where there are none yet. */
   async #secretVersion(): Promise<string> {
-    const path = `{.spec.template.metadata.annotations.${NOTES.databaseSecret.replaceAll('.', '\\.')}}`
+    const path = `{.spec.template.metadata.annotations.${CHILD_ANNOTATIONS.databaseSecret.replaceAll('.', '\\.')}}`
     const get = ['get', 'deployment', 'outer-api', '--ignore-not-found', '-o', `jsonpath=${path}`]
     return this.#space.kubectl(...get)
   }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { HTTP_PORT } from '../../app/contract.ts'
-import { NOTES } from '../../operator/desired/annotations.ts'
+import { CHILD_ANNOTATIONS } from '../../operator/desired/annotations.ts'
 import { eventually } from '../support/eventually.ts'
 import { bundleOf } from './kit/bundle.ts'
 import { Client } from './kit/client.ts'
@@ -101,7 +101,7 @@ describe('kubectl apply of the minimal sample', () => {
     const answer = async () => (await own.fetch(`${crawl.url}/api/queue`, { json: push })).status
     await restart()
     await eventually(async () => expect(await answer()).toBe(403), { timeoutMs: ALLOWED_MS, intervalMs: 2_000 })
-    await home.kubectl('annotate', 'configmap', 'crawl-api', `${NOTES.allowList}-`)
+    await home.kubectl('annotate', 'configmap', 'crawl-api', `${CHILD_ANNOTATIONS.allowList}-`)
     const list = ['get', 'configmap', 'crawl-api', '-o', 'jsonpath={.data.allow\\.json}']
     await eventually(async () => expect((await home.kubectl(...list)).trim()).toBe('[]'), { timeoutMs: 30_000 })
     await restart()
@@ -158,9 +158,9 @@ describe('a child', () => {
 
 describe('a certificate that nears its end', () => {
   test('is renewed: the server has the new one only when the service trusts it, and the service goes on', async () => {
-    const path = `{.spec.template.metadata.annotations.${NOTES.certificate.replaceAll('.', '\\.')}}`
+    const path = `{.spec.template.metadata.annotations.${CHILD_ANNOTATIONS.certificate.replaceAll('.', '\\.')}}`
     const noteOf = (target: string) => home.kubectl('get', target, '-o', `jsonpath=${path}`)
-    const ended = `${NOTES.expires}=2026-01-01T00:00:00Z`
+    const ended = `${CHILD_ANNOTATIONS.expires}=2026-01-01T00:00:00Z`
     await home.kubectl('annotate', 'secret', 'crawl-db-tls', '--overwrite', ended)
     await eventually(
       async () => {

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { NOTES } from '../../operator/desired/annotations.ts'
+import { CHILD_ANNOTATIONS } from '../../operator/desired/annotations.ts'
 import { useNamespace } from './kit/namespace.ts'
 import { ensureOperator, Instance } from './kit/operator.ts'
 import { startPostgres } from './kit/postgres.ts'
@@ -14,7 +14,7 @@ beforeAll(async () => {
 })
 
 async function secretVersion(): Promise<string> {
-  const path = `{.spec.template.metadata.annotations.${NOTES.databaseSecret.replaceAll('.', '\\.')}}`
+  const path = `{.spec.template.metadata.annotations.${CHILD_ANNOTATIONS.databaseSecret.replaceAll('.', '\\.')}}`
   return space.kubectl('get', 'deployment', 'crawl-api', '-o', `jsonpath=${path}`)
 }
 

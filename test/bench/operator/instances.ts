@@ -5,7 +5,7 @@ import type { KubeClient } from '../../../operator/kube/client.ts'
 import { Informer } from '../../../operator/kube/informer.ts'
 import { keyOf } from '../../../operator/kube/object.ts'
 import { STORAGE_INSTANCES } from '../../../operator/kube/resources.ts'
-import { SystemClock } from '../../../operator/system-clock.ts'
+import { SystemClock } from '../../../operator/process/system-clock.ts'
 import { eventually } from '../../support/eventually.ts'
 
 /** Where the instances are. */

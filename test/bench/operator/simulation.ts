@@ -8,10 +8,10 @@ import type { KubeClient } from '../../../operator/kube/client.ts'
 import { Informer } from '../../../operator/kube/informer.ts'
 import { keyOf } from '../../../operator/kube/object.ts'
 import { DEPLOYMENTS, JOBS, PODS, type Resource, resourceOf } from '../../../operator/kube/resources.ts'
+import { SystemClock } from '../../../operator/process/system-clock.ts'
 import { BackOff } from '../../../operator/runtime/back-off.ts'
 import { WorkQueue } from '../../../operator/runtime/work-queue.ts'
 import { type ReconcileResult, Workers } from '../../../operator/runtime/workers.ts'
-import { SystemClock } from '../../../operator/system-clock.ts'
 import {
   availableDeployment,
   completeJob,

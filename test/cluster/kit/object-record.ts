@@ -5,7 +5,7 @@ import { type Connection, loadConnection } from '../../../operator/kube/connecti
 import { Reflector } from '../../../operator/kube/reflector.ts'
 import type { Resource } from '../../../operator/kube/resources.ts'
 import { Transport } from '../../../operator/kube/transport.ts'
-import { SystemClock } from '../../../operator/system-clock.ts'
+import { SystemClock } from '../../../operator/process/system-clock.ts'
 import { eventually } from '../../support/eventually.ts'
 import { activeKubeconfig } from '../kubectl.ts'
 import type { Namespace } from './namespace.ts'

@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { KubeConfig } from '@kubernetes/client-node'
 import { KubeConnection } from '../../../operator/kube/connection.ts'
 import { type OnRequest, Transport, type TransportOptions } from '../../../operator/kube/transport.ts'
-import { SystemClock } from '../../../operator/system-clock.ts'
+import { SystemClock } from '../../../operator/process/system-clock.ts'
 
 export type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => void
 

@@ -6,7 +6,7 @@ import { KubeClient } from '../../../operator/kube/client.ts'
 import { Reflector, type ReflectorTiming, type RoundEnd } from '../../../operator/kube/reflector.ts'
 import { SECRETS } from '../../../operator/kube/resources.ts'
 import { parseEvents, type WatchEvent } from '../../../operator/kube/watch.ts'
-import { SystemClock } from '../../../operator/system-clock.ts'
+import { SystemClock } from '../../../operator/process/system-clock.ts'
 import { eventually } from '../../support/eventually.ts'
 import { answer, FaultServer, refuse } from './fault-server.ts'
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { NOTES } from '../../../operator/desired/annotations.ts'
+import { CHILD_ANNOTATIONS } from '../../../operator/desired/annotations.ts'
 import type { Manifest } from '../../../operator/desired/child.ts'
 import { World } from './world.ts'
 
@@ -32,7 +32,7 @@ describe('the list of those who may call', () => {
     expect(list()).toEqual([])
     allow()
     expect(list()).toEqual([])
-    expect(live().metadata.annotations).not.toHaveProperty(NOTES.allowList)
+    expect(live().metadata.annotations).not.toHaveProperty(CHILD_ANNOTATIONS.allowList)
   })
 
   test('is as the spec says while it names somebody', () => {
@@ -61,7 +61,7 @@ describe('the list of those who may call', () => {
   test('begins anew where its note is taken off', () => {
     allow(CRAWLER)
     allow()
-    delete live().metadata.annotations?.[NOTES.allowList]
+    delete live().metadata.annotations?.[CHILD_ANNOTATIONS.allowList]
     world.settle()
     expect(list()).toEqual([])
   })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { NOTES } from '../../../operator/desired/annotations.ts'
-import type { Deployment, StatefulSet } from '../../../operator/live-objects.ts'
+import { CHILD_ANNOTATIONS } from '../../../operator/desired/annotations.ts'
+import type { Deployment, StatefulSet } from '../../../operator/plan/live-objects.ts'
 import { plan, stepsOf } from '../../../operator/plan/plan.ts'
 import { World } from './world.ts'
 
@@ -10,7 +10,7 @@ const LIFE_DAYS = 3_650
 const doings = (world: World) =>
   stepsOf(plan(world.observed())).flatMap((step) => (step.actions ?? []).map((a) => a.do))
 const noteOf = (object: Deployment | StatefulSet | undefined) =>
-  object?.spec?.template?.metadata?.annotations?.[NOTES.certificate]
+  object?.spec?.template?.metadata?.annotations?.[CHILD_ANNOTATIONS.certificate]
 const service = (world: World) => world.find<Deployment>('Deployment', 'crawl-api')
 const server = (world: World) => world.find<StatefulSet>('StatefulSet', 'crawl-db')
 const secret = (world: World) => world.find('Secret', 'crawl-db-tls')
@@ -24,7 +24,7 @@ function settled(): World {
 describe('the certificate of a managed database', () => {
   test('is left alone until 90 days before its end, and the pods carry no note of it', () => {
     const world = settled()
-    expect(secret(world)?.metadata.annotations?.[NOTES.expires]).toBe('2036-11-20T02:15:00Z')
+    expect(secret(world)?.metadata.annotations?.[CHILD_ANNOTATIONS.expires]).toBe('2036-11-20T02:15:00Z')
     world.pass((LIFE_DAYS - 91) * DAY)
     expect(doings(world)).toEqual([])
     expect([noteOf(service(world)), noteOf(server(world))]).toEqual([undefined, undefined])
@@ -48,7 +48,7 @@ describe('the certificate of a managed database', () => {
     const world = settled()
     world.pass((LIFE_DAYS - 90) * DAY)
     world.step()
-    const renewed = secret(world)?.metadata.annotations?.[NOTES.certificate]
+    const renewed = secret(world)?.metadata.annotations?.[CHILD_ANNOTATIONS.certificate]
     expect(renewed).toBeDefined()
     const before = service(world)?.status
     Object.assign(service(world) ?? {}, { status: { ...before, updatedReplicas: 1 } })

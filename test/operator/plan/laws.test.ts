@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { covers } from '../../../operator/plan/differs.ts'
 import { plan, stepsOf } from '../../../operator/plan/plan.ts'
-import { isActive } from '../../../operator/plan/runs.ts'
+import { isActive } from '../../../operator/plan/runs/runs.ts'
 import { type PartialSpec, World } from './world.ts'
 
 const actionsOf = (world: World) => stepsOf(plan(world.observed())).flatMap((step) => step.actions ?? [])

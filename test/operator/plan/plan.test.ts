@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import type { Claim, Deployment, StatefulSet } from '../../../operator/live-objects.ts'
+import type { Claim, Deployment, StatefulSet } from '../../../operator/plan/live-objects.ts'
 import { plan, stepsOf } from '../../../operator/plan/plan.ts'
-import { statusOf } from '../../../operator/status.ts'
+import { statusOf } from '../../../operator/reconcile/status.ts'
 import { instanceOf, World } from './world.ts'
 
 const actionsOf = (world: World) => stepsOf(plan(world.observed())).flatMap((step) => step.actions ?? [])

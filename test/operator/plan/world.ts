@@ -3,11 +3,11 @@ import { API_VERSION } from '../../../operator/api/labels.ts'
 import type { KubeObject } from '../../../operator/api/object.ts'
 import { type StorageInstance, StorageInstanceSpec } from '../../../operator/api/storage-instance.ts'
 import type { Manifest } from '../../../operator/desired/child.ts'
-import type { Deployment, Job, Pod, StatefulSet } from '../../../operator/live-objects.ts'
-import type { Observed, SecretState } from '../../../operator/observed.ts'
 import type { Action } from '../../../operator/plan/action.ts'
+import type { Deployment, Job, Pod, StatefulSet } from '../../../operator/plan/live-objects.ts'
+import type { Observed, SecretState } from '../../../operator/plan/observed.ts'
 import { type Plan, plan, stepsOf } from '../../../operator/plan/plan.ts'
-import { statusOf } from '../../../operator/status.ts'
+import { statusOf } from '../../../operator/reconcile/status.ts'
 
 export const START = new Date('2026-11-23T02:15:00Z')
 

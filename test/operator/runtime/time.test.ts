@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { SystemClock } from '../../../operator/process/system-clock.ts'
 import { backOffMs } from '../../../operator/runtime/back-off.ts'
 import { pause } from '../../../operator/runtime/clock.ts'
 import { formatDuration, parseDurationMs } from '../../../operator/runtime/durations.ts'
-import { SystemClock } from '../../../operator/system-clock.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 
 describe('durations', () => {

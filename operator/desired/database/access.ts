@@ -1,0 +1,42 @@
+import { childName } from '../../api/names.ts'
+import type { StorageInstance } from '../../api/storage-instance.ts'
+import { databaseOf } from '../../api/unions.ts'
+
+/** Where clients of the managed database find the authority of its certificate; its URL names this file. */
+export const DATABASE_CA_FOLDER = '/etc/sonoma-storage/database-ca'
+export const DATABASE_CA_FILE = `${DATABASE_CA_FOLDER}/ca.crt`
+
+const VOLUME = 'database-ca'
+
+/** A key of a Secret, as an environment variable refers to it. */
+export type SecretKey = { name: string; key: string }
+
+/** The Secret with the URL that the service uses. */
+export function serviceSecret(instance: StorageInstance): SecretKey {
+  const database = databaseOf(instance.spec)
+  if (database.kind === 'External') return database.secretRef
+  return { name: childName(instance.metadata.name, 'db'), key: 'uri' }
+}
+
+/** The Secret with the URL of the role that owns the schema; the same one where one role does all. */
+export function ownerSecret(instance: StorageInstance): SecretKey {
+  const database = databaseOf(instance.spec)
+  if (database.kind === 'External') return database.ownerSecretRef ?? database.secretRef
+  return { name: childName(instance.metadata.name, 'db'), key: 'owner-uri' }
+}
+
+/** An environment variable with the value of a Secret's key. */
+export function secretEnv(name: string, { name: secret, key }: SecretKey): object {
+  return { name, valueFrom: { secretKeyRef: { name: secret, key } } }
+}
+
+/** What a client of a managed database mounts to check the server's certificate. */
+export function authorityMount(instance: StorageInstance): { volumes: object[]; volumeMounts: object[] } {
+  if (databaseOf(instance.spec).kind === 'External') return { volumes: [], volumeMounts: [] }
+  const secretName = childName(instance.metadata.name, 'db-tls')
+  const secret = { secretName, items: [{ key: 'ca.crt', path: 'ca.crt' }], defaultMode: 0o444 }
+  return {
+    volumes: [{ name: VOLUME, secret }],
+    volumeMounts: [{ name: VOLUME, mountPath: DATABASE_CA_FOLDER, readOnly: true }],
+  }
+}

@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto'
+import type { ExternalDatabase } from '../../api/instance/database.ts'
+import type { Reason } from '../../api/reasons.ts'
+import type { StorageInstanceStatus } from '../../api/storage-instance.ts'
+import { poolConnections } from '../../desired/api/pool-connections.ts'
+import { RESERVED_CONNECTIONS } from '../../desired/database/tuning.ts'
+import { imageOf } from '../../desired/image.ts'
+import { probeJob } from '../../desired/runs/probe-job.ts'
+import type { Observed, SecretState } from '../observed.ts'
+import { jobTrouble } from '../runs/job-trouble.ts'
+import { advance, type RunState, rfc3339 } from '../runs/runs.ts'
+import { sentenceOf, type TaskReport, textOf } from '../runs/task-report.ts'
+import { type Step, unfinished } from '../step.ts'
+
+const PROBE_LIMIT_MS = 120_000
+const LEAST_VERSION = 150_000
+const UNSUITABLE_LOOK_MS = 600_000
+
+type DatabaseStatus = NonNullable<StorageInstanceStatus['database']>
+
+/** Sees to a database that somebody else runs: its Secrets, and by a probe what can be done with them. */
+export function checkExternalDatabase(observed: Observed, database: ExternalDatabase): Step {
+  const broken = brokenSecret(observed, database)
+  if (broken !== undefined) return unfinished('blocked', 'DatabaseReachable', broken)
+  const { instance, release } = observed
+  const image = imageOf(instance.spec.image, release.serviceImage)
+  const probed = advance(observed, {
+    kind: 'probe',
+    key: probeKey(observed),
+    limitMs: PROBE_LIMIT_MS,
+    job: (run) => probeJob(instance, run, image),
+    transientCodes: ['unreachable', 'deadline'],
+  })
+  const state = suit(observed, probed)
+  const step = judge(observed, state)
+  const facts = { ...step.facts, ...(state.run && { runs: { probe: state.run } }) }
+  return { ...step, facts, actions: state.actions, requeueAfterMs: state.requeueAfterMs }
+}
+
+/** Another Secret, or another content, is another probe. */
+function probeKey({ serviceSecret, ownerSecret, instance }: Observed): string {
+  const parts = [serviceSecret, ownerSecret, instance.spec.database]
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
+}
+
+function brokenSecret({ serviceSecret, ownerSecret }: Observed, database: ExternalDatabase): Step['why'] {
+  const owner = database.ownerSecretRef
+  return (
+    explainSecret(serviceSecret, database.secretRef, 'secretRef') ??
+    (owner ? explainSecret(ownerSecret, owner, 'ownerSecretRef') : undefined)
+  )
+}
+
+function explainSecret(secret: SecretState, at: { name: string; key: string }, field: string): Step['why'] {
+  switch (secret.state) {
+    case 'usable':
+      return undefined
+    case 'missing':
+      return {
+        reason: 'SecretMissing',
+        message: `There is no Secret ${at.name} (spec.database.external.${field}). Create it.`,
+      }
+    case 'keyMissing':
+      return {
+        reason: 'SecretMissing',
+        message: `The Secret ${at.name} has no key ${at.key} (spec.database.external.${field}). Add it, or use another key.`,
+      }
+    case 'invalid':
+      return {
+        reason: 'SecretInvalid',
+        message: `${at.key} of the Secret ${at.name} (spec.database.external.${field}) cannot be used: ${secret.problem}. Correct it.`,
+      }
+  }
+}
+
+/** A probe that found something unsuitable has failed: it is said as long as it is so, and looked at again. */
+function suit(observed: Observed, probed: RunState): RunState {
+  const problem = probed.state === 'succeeded' && probed.report ? unsuitable(observed, probed.report) : undefined
+  if (problem === undefined || probed.run === undefined) return probed
+  const report = { code: problem.reason, error: problem.message }
+  const retryAt = rfc3339(new Date(observed.now.getTime() + UNSUITABLE_LOOK_MS))
+  const run = { ...probed.run, phase: 'Failed' as const, message: JSON.stringify(report), retryAt }
+  return { ...probed, state: 'failed', run, report, requeueAfterMs: UNSUITABLE_LOOK_MS }
+}
+
+function judge(observed: Observed, { state, run, report }: RunState): Step {
+  if (state === 'failed') return failed(report ?? { code: 'failed' }, run?.name ?? '')
+  if (state === 'succeeded') return succeeded(observed, report)
+  const trouble = run && jobTrouble(observed, run.name, 'DatabaseReachable')
+  if (trouble) return trouble
+  const message = 'A Job is checking the external database.'
+  return unfinished('waiting', 'DatabaseReachable', { reason: 'ProbeRunning', message })
+}
+
+function failed(report: TaskReport, job: string): Step {
+  const said = sentenceOf(report.error) ?? 'The probe failed without a reason.'
+  const reason = UNSUITABLE.find((one) => one === report.code)
+  if (reason !== undefined) return unfinished('blocked', 'DatabaseReachable', { reason, message: said })
+  const look = `See: kubectl logs job/${job}.`
+  if (/password authentication failed|role .* does not exist|28P01|28000/i.test(said)) {
+    const message = `${said} Correct the Secret; the change is picked up within seconds. ${look}`
+    return unfinished('blocked', 'DatabaseReachable', { reason: 'CredentialsRejected', message })
+  }
+  const message = `${said} It is retried automatically, and within seconds if the Secret changes. ${look}`
+  const isAway = report.code === 'unreachable'
+  return unfinished('waiting', 'DatabaseReachable', { reason: isAway ? 'DatabaseUnreachable' : 'ProbeFailed', message })
+}
+
+const UNSUITABLE: readonly Reason[] = ['DatabaseUnsuitable', 'DatabaseClaimed']
+
+function succeeded(observed: Observed, report: TaskReport | undefined): Step {
+  const known = report ? factsOf(observed, report) : observed.instance.status?.database
+  const problem = tooFew(observed, known)
+  if (problem !== undefined)
+    return { ...unfinished('blocked', 'DatabaseReachable', problem), facts: { database: known } }
+  return {
+    state: 'done',
+    facts: { database: known },
+    findings: [
+      {
+        type: 'DatabaseReachable',
+        status: 'True',
+        reason: 'DatabaseReachable',
+        message: 'The external database accepts connections.',
+      },
+    ],
+  }
+}
+
+function factsOf({ now, instance }: Observed, report: TaskReport): DatabaseStatus {
+  const may = {
+    replication: report.replication === 'allowed',
+    createRoles: report.mayCreateRoles === true,
+    createSchemas: report.mayCreateSchemas === true,
+    superuser: report.isSuperuser === true,
+    dataChecksums: report.dataChecksums === true,
+  }
+  const offered = Array.isArray(report.extensions) ? report.extensions.map((name) => `extension:${name}`) : []
+  const usable = Number(report.maxConnections) - (Number(report.reservedConnections) || 0)
+  return {
+    kind: 'External',
+    version: textOf(report.version),
+    capabilities: [...Object.entries(may).flatMap(([name, isSo]) => (isSo ? [name] : [])), ...offered].sort(),
+    roles: instance.spec.database?.external?.ownerSecretRef ? 'Separate' : 'Single',
+    ...(usable > 0 && { maxConnections: usable }),
+    probedAt: rfc3339(now),
+  }
+}
+
+function unsuitable({ instance }: Observed, report: TaskReport): Step['why'] {
+  const unfit = (message: string) => ({ reason: 'DatabaseUnsuitable' as const, message })
+  if (Number(report.versionNumber) < LEAST_VERSION) {
+    return unfit(`The database is PostgreSQL ${report.version}; 15 or newer is needed.`)
+  }
+  if (report.inRecovery === true) return unfit('The database is a standby: use the address of the primary.')
+  if (report.readOnly === true) return unfit('The database is read-only: use the address of a writable one.')
+  if (report.isPooled === true && !instance.spec.database?.external?.ownerSecretRef) {
+    return unfit(
+      'The Secret leads to a pooler, and migrations cannot run through a pooler: set ownerSecretRef to a direct URL.',
+    )
+  }
+  const owner = report.owner as { namespace: string; name: string } | null | undefined
+  const { namespace, name } = instance.metadata
+  if (owner && (owner.namespace !== namespace || owner.name !== name)) {
+    return {
+      reason: 'DatabaseClaimed',
+      message: `The database belongs to the StorageInstance ${owner.namespace}/${owner.name}. Use a separate database for this instance.`,
+    }
+  }
+  return undefined
+}
+
+function tooFew({ instance }: Observed, known: DatabaseStatus | undefined): Step['why'] {
+  const needed = poolConnections(instance.spec) + RESERVED_CONNECTIONS
+  const has = known?.maxConnections
+  if (has === undefined || needed <= has) return undefined
+  return {
+    reason: 'ConnectionsExceeded',
+    message: `The service may open ${needed} connections ((replicas + 1) x poolSize + ${RESERVED_CONNECTIONS} in reserve), but the database accepts only ${has}. Lower api.replicas, autoscaling.maxReplicas or api.poolSize, or raise max_connections.`,
+  }
+}

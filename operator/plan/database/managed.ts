@@ -1,0 +1,185 @@
+import type { ManagedDatabase } from '../../api/instance/database.ts'
+import { ANNOTATIONS, LABELS } from '../../api/labels.ts'
+import { childName, type Purpose } from '../../api/names.ts'
+import type { StorageInstance } from '../../api/storage-instance.ts'
+import { childMeta, type Manifest, ownerReference } from '../../desired/child.ts'
+import { databaseClaim } from '../../desired/database/claim.ts'
+import { databaseConfig, type TunedDatabase } from '../../desired/database/config.ts'
+import { refusedParameters } from '../../desired/database/parameters.ts'
+import { databaseService } from '../../desired/database/service.ts'
+import { databaseSettings, databaseStatefulSet } from '../../desired/database/stateful-set.ts'
+import { compareQuantities } from '../../desired/quantity.ts'
+import type { Action } from '../action.ts'
+import { type Keeping, keep, obstacleOf } from '../keep.ts'
+import { type Claim, findChild, type Observed, type StatefulSet } from '../observed.ts'
+import { obstacleStep } from '../obstacles.ts'
+import { troubleOf, troubleStep } from '../pod-trouble.ts'
+import { textOf } from '../runs/task-report.ts'
+import { type Step, unfinished } from '../step.ts'
+import { certificateNotes, renewalDueMs, renewalLookMs, renewalNotes, servedCertificate } from './certificate.ts'
+import { liveDatabase } from './live.ts'
+import { servedSettings } from './settings-trial.ts'
+
+/** The claim of a live instance; a restore may have put another one in the place of the first. */
+export function claimNameOf({ metadata, status }: StorageInstance): string {
+  return status?.database?.claimName ?? childName(metadata.name, 'data-1')
+}
+
+/** Whether the data goes with the instance: asked for, and confirmed with the instance's own name. */
+export function isDataDeleted({ metadata, spec }: StorageInstance): boolean {
+  return spec.deletionPolicy === 'Delete' && metadata.annotations?.[ANNOTATIONS.confirmDelete] === metadata.name
+}
+
+/** Keeps the PostgreSQL of an instance: claim, credentials, configuration, pod; done when it answers. `mayRestart`: with other settings. */
+export function checkManagedDatabase(observed: Observed, database: TunedDatabase, mayRestart: boolean): Step {
+  const refused = refusedParameters(database.parameters)
+  if (refused.length > 0) {
+    const message = `spec.database.managed.parameters: ${refused.join('; ')}. Remove it.`
+    return unfinished('blocked', 'DatabaseReachable', { reason: 'ParameterRefused', message })
+  }
+  const kept = [
+    ...secrets(observed).map((secret) => issue(observed, secret)),
+    ...foundation(observed, database, mayRestart).map((manifest) => keep(observed, manifest)),
+  ]
+  // A server writes to what it is given: no volume, and no credentials, of somebody else.
+  const isOwn = kept.every(({ obstacle }) => obstacle?.why !== 'foreign')
+  if (isOwn) kept.push(...server(observed, database, mayRestart).map((manifest) => keep(observed, manifest)))
+  const actions = kept.flatMap((keeping) => keeping.actions)
+  return obstacleStep(kept, actions) ?? judge(observed, actions)
+}
+
+type RandomSecret = { content: 'credentials' | 'certificate'; object: Manifest }
+
+function secrets(observed: Observed): RandomSecret[] {
+  const { instance } = observed
+  return [
+    { content: 'credentials', object: secretShell(instance, 'db') },
+    { content: 'certificate', object: secretShell(instance, 'db-tls', certificateNotes(observed)) },
+  ]
+}
+
+/** Random content is made once; credentials that are there are never looked into nor changed, a certificate is renewed in time. */
+function issue(observed: Observed, secret: RandomSecret): Keeping {
+  const live = findChild(observed, secret.object)
+  if (live === undefined) return { actions: [{ do: 'issue', ...secret }] }
+  const obstacle = obstacleOf(observed, live)
+  const isDue = secret.content === 'certificate' && renewalDueMs(observed, live) <= 0
+  if (obstacle !== undefined || !isDue) return { actions: [], obstacle }
+  const shell = secretShell(observed.instance, 'db-tls', renewalNotes(observed))
+  const { resourceVersion } = live.metadata
+  return { actions: [{ do: 'renew', object: { ...shell, metadata: { ...shell.metadata, resourceVersion } } }] }
+}
+
+function secretShell(
+  instance: StorageInstance,
+  purpose: 'db' | 'db-tls',
+  annotations?: Record<string, string>,
+): Manifest {
+  const kind = { apiVersion: 'v1', kind: 'Secret' }
+  const metadata = childMeta(instance, { ...kind, purpose, component: 'database', annotations })
+  return { ...kind, metadata: { ...metadata, ownerReferences: [ownerReference(instance)] } }
+}
+
+function foundation(observed: Observed, database: TunedDatabase, mayRestart: boolean): Manifest[] {
+  const { instance } = observed
+  const lasting = [claim(observed, database, claimNameOf(instance)), databaseService(instance)]
+  // A server that is started anew for another reason would read the new files.
+  return mayRestart ? [...lasting, databaseConfig(instance, database)] : lasting
+}
+
+function server(observed: Observed, database: TunedDatabase, mayRestart: boolean): Manifest[] {
+  const { instance, release, ownerSecret } = observed
+  // The pod is made of the credentials' version, so that it is made once and not twice.
+  if (ownerSecret.state !== 'usable') return []
+  const made = { secretVersion: ownerSecret.version, certificate: servedCertificate(observed) }
+  const settings = (mayRestart ? undefined : servedSettings(observed)) ?? databaseSettings(instance, database)
+  const options = { ...settings, image: release.postgresImage, claimName: claimNameOf(instance), ...made }
+  return [databaseStatefulSet(instance, options)]
+}
+
+/** A claim that is there keeps its class and never shrinks; the schema refuses the latter, but a restore may have made it larger. */
+function claim(observed: Observed, database: ManagedDatabase, name: string): Manifest {
+  const { instance } = observed
+  const live = findChild<Claim>(observed, { kind: 'PersistentVolumeClaim', metadata: { name } })
+  const asked = live?.spec?.resources?.requests?.storage
+  const isSmaller = compareQuantities(asked, database.storage.size) > 0
+  return databaseClaim(instance, {
+    purpose: name.slice(instance.metadata.name.length + 1) as Purpose,
+    size: isSmaller && asked ? asked : database.storage.size,
+    storageClassName: live ? live.spec?.storageClassName : database.storage.storageClassName,
+    isDeleted: isDataDeleted(instance),
+  })
+}
+
+function judge(observed: Observed, actions: Action[]): Step {
+  const { instance } = observed
+  const volumeSize = liveClaim(observed)?.spec?.resources?.requests?.storage
+  const facts = {
+    database: { kind: 'Managed' as const, claimName: claimNameOf(instance), ...(volumeSize && { volumeSize }) },
+  }
+  if (!isReady(liveDatabase(observed)) || actions.some((action) => action.do === 'issue')) {
+    return { ...notReady(observed), actions, facts }
+  }
+  const requeueAfterMs = renewalLookMs(observed)
+  const finding = (why: NonNullable<Step['why']>) => ({ type: 'DatabaseReachable', status: 'True', ...why }) as const
+  // Nothing that needs the server may begin in the same breath.
+  if (actions.some((action) => action.do === 'apply' && action.object.kind === 'StatefulSet')) {
+    return { state: 'waiting', why: CHANGING, actions, facts, requeueAfterMs, findings: [finding(CHANGING)] }
+  }
+  return { state: 'done', actions, facts, requeueAfterMs, findings: [finding(answers(observed))] }
+}
+
+const CHANGING = {
+  reason: 'RestartPending',
+  message: 'The managed PostgreSQL accepts connections; its pod is about to be replaced.',
+} as const
+
+/** Seen by its controller, made as it is wanted, and answering: a pod that is about to be replaced answers, too. */
+function isReady(set: StatefulSet | undefined): boolean {
+  const { observedGeneration, readyReplicas, updatedReplicas } = set?.status ?? {}
+  return observedGeneration === set?.metadata.generation && readyReplicas === 1 && updatedReplicas === 1
+}
+
+/** Why the server does not answer: what its pod says, else that it is starting. */
+function notReady(observed: Observed): Step {
+  const pods = observed.pods.filter(({ metadata }) => metadata.labels?.[LABELS.component] === 'database')
+  const trouble = troubleOf(pods, observed.now)
+  if (trouble !== undefined) return troubleStep('DatabaseReachable', trouble)
+  const pending = pendingClaim(observed)
+  if (pending !== undefined) return unfinished('waiting', 'DatabaseReachable', pending)
+  const message =
+    pods.length === 0 ? 'PostgreSQL is being created.' : `PostgreSQL is starting in the pod ${pods[0]?.metadata.name}.`
+  return unfinished('waiting', 'DatabaseReachable', { reason: 'DatabaseStarting', message })
+}
+
+function liveClaim(observed: Observed): Claim | undefined {
+  const at = { kind: 'PersistentVolumeClaim', metadata: { name: claimNameOf(observed.instance) } }
+  const live = findChild<Claim>(observed, at)
+  return live && obstacleOf(observed, live) === undefined ? live : undefined
+}
+
+function pendingClaim(observed: Observed): Step['why'] {
+  const live = liveClaim(observed)
+  if (live === undefined || live.status?.phase === 'Bound') return undefined
+  const { name } = live.metadata
+  const storageClass = live.spec?.storageClassName ?? "the cluster's default"
+  return {
+    reason: 'VolumePending',
+    message: `The claim ${name} has no volume yet (storage class: ${storageClass}). If this does not change: kubectl describe pvc ${name}.`,
+  }
+}
+
+/** That the server answers, with a word on a volume that is still being made larger. */
+function answers(observed: Observed): NonNullable<Step['why']> {
+  const live = liveClaim(observed)
+  const [asked, has] = [live?.spec?.resources?.requests?.storage, live?.status?.capacity?.storage]
+  if (has === undefined || compareQuantities(has, asked) >= 0) {
+    return { reason: 'DatabaseReachable', message: 'The managed PostgreSQL accepts connections.' }
+  }
+  const trouble = live?.status?.conditions?.find(({ type, message }) => type.includes('Resize') && message)
+  const why = trouble ? ` The cluster reports: ${textOf(trouble.message)}.` : ''
+  return {
+    reason: 'VolumeGrowing',
+    message: `The managed PostgreSQL accepts connections; its volume is growing from ${has} to ${asked}.${why}`,
+  }
+}

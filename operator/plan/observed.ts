@@ -1,0 +1,61 @@
+import type { KubeObject } from '../api/object.ts'
+import type { StorageInstance } from '../api/storage-instance.ts'
+import type { Claim, Deployment, Job, Pod, StatefulSet } from './live-objects.ts'
+
+/** What is known of a Secret without its content: whether it can be used, and a word that changes with it. */
+export type SecretState =
+  | { state: 'usable'; version: string; port?: number }
+  | { state: 'missing' }
+  | { state: 'keyMissing' }
+  | { state: 'invalid'; problem: string }
+
+/** What the service said of its schema, and when it was asked. */
+export type SchemaReading = {
+  at: Date
+  drift: 'none' | 'found' | 'unknown'
+  /** For people: what differs, or why it is not known. */
+  message: string
+  serverVersion?: string
+}
+
+/** What the operator itself brings along. */
+export type Release = { serviceImage: string; postgresImage: string; operatorNamespace: string }
+
+/** Everything that one reconcile goes by, gathered once and never changed. */
+export type Observed = {
+  now: Date
+  instance: StorageInstance
+  release: Release
+  /** Objects with the names of children, ours or not. Of Secrets the metadata only. */
+  children: readonly KubeObject[]
+  pods: readonly Pod[]
+  jobs: readonly Job[]
+  /** The Secret that the service connects with, and the one of the schema's owner. */
+  serviceSecret: SecretState
+  ownerSecret: SecretState
+  schemaReading: SchemaReading | undefined
+}
+
+/** The object of a kind and name, whoever owns it. */
+export function findChild<T extends KubeObject>(
+  { children }: Pick<Observed, 'children'>,
+  at: { kind: string; metadata: { name: string } },
+): T | undefined {
+  return children.find((one) => one.kind === at.kind && one.metadata.name === at.metadata.name) as T | undefined
+}
+
+/** Whether an object belongs to this very instance: it is the owner, or (a kept claim) the label names it and nobody owns it. */
+export function isOurs({ metadata }: StorageInstance, { kind, metadata: live }: KubeObject): boolean {
+  const owners = live.ownerReferences ?? []
+  if (owners.some((owner) => owner.uid === metadata.uid)) return true
+  return kind === 'PersistentVolumeClaim' && owners.length === 0 && isLabelled(metadata.name, live.labels)
+}
+
+/** Whether an object was made for an instance of this name; it may be one that is gone. */
+export function isLabelled(instance: string, labels: Record<string, string> = {}): boolean {
+  return labels['app.kubernetes.io/managed-by'] === MANAGED_BY && labels['storage.sonoma.dev/instance'] === instance
+}
+
+const MANAGED_BY = 'sonoma-storage-operator'
+
+export type { Claim, Deployment, Job, Pod, StatefulSet }

@@ -1,0 +1,241 @@
+import type { RunStatus } from '../../api/instance/status.ts'
+import { LABELS } from '../../api/labels.ts'
+import { type RunKind, runName } from '../../api/names.ts'
+import type { Manifest } from '../../desired/child.ts'
+import type { Action } from '../action.ts'
+import type { ContainerEnd } from '../live-objects.ts'
+import type { Job, Observed, Pod } from '../observed.ts'
+import { parseReport, type TaskReport } from './task-report.ts'
+
+/** A run that is to have happened: once for each key. */
+export type RunNeed = {
+  kind: 'migrate' | 'probe' | 'settings'
+  key: string
+  /** How long it may take; then it is stopped and counts as failed. */
+  limitMs: number
+  /** Its Job; the name and the deadline are those of the run. */
+  job: (run: RunStatus) => Manifest
+  /** Codes of a report that pass by themselves, such as a server that is away. */
+  transientCodes: readonly string[]
+}
+
+/** Where a run is, and what moves it on. `run` is what the status has to say from now on. */
+export type RunState = {
+  state: 'starting' | 'running' | 'succeeded' | 'failed' | 'queued'
+  run: RunStatus | undefined
+  report?: TaskReport
+  actions: Action[]
+  requeueAfterMs?: number
+}
+
+// The Job's own deadline comes first; this is for a Job that nobody stops.
+const DEADLINE_GRACE_MS = 30_000
+// The end of a Job may be seen before the end of its pod.
+const REPORT_WAIT_MS = 10_000
+const RETRY_MS = { transient: { first: 5_000, most: 300_000 }, lasting: { first: 600_000, most: 21_600_000 } }
+const POLL_MS = 1_000
+
+/** Moves a run on by one step. A pure function of the world: what it answers is written to status before its actions are done. */
+export function advance(observed: Observed, need: RunNeed): RunState {
+  const run = observed.instance.status?.runs?.[need.kind]
+  if (run === undefined) return start(observed, need, 1)
+  if (isActive(run)) return follow(observed, need, run)
+  if (run.key !== need.key) return start(observed, need, 1)
+  if (run.phase === 'Succeeded') return { state: 'succeeded', run, actions: [] }
+  return retry(observed, need, run)
+}
+
+/** Whether a run still has to come to its end. */
+export function isActive(run: RunStatus | undefined): boolean {
+  return run !== undefined && run.phase !== 'Succeeded' && run.phase !== 'Failed'
+}
+
+/** Whether a run is followed until it ends, whatever else there is to do: it has begun. */
+export function isUnderWay({ instance, jobs }: Observed, kind: RunNeed['kind']): boolean {
+  const run = instance.status?.runs?.[kind]
+  if (run === undefined || !isActive(run)) return false
+  return run.phase !== 'Pending' || jobs.some(({ metadata }) => metadata.name === run.name)
+}
+
+/** Never before everything of an earlier run of the same database is gone, whatever became of its status. */
+function start(observed: Observed, need: RunNeed, attempt: number): RunState {
+  const former = observed.instance.status?.runs?.[need.kind]
+  const startedAt = wholeSeconds(observed.now)
+  const name = runName(observed.instance.metadata.name, need.kind, startedAt)
+  if (name === former?.name || isInTheWay(observed, need)) {
+    const actions = former ? leftovers(observed, former) : []
+    return { state: 'queued', run: former, actions, requeueAfterMs: POLL_MS }
+  }
+  const deadline = new Date(startedAt.getTime() + need.limitMs)
+  const run: RunStatus = {
+    name,
+    key: need.key,
+    phase: 'Pending',
+    startedAt: rfc3339(startedAt),
+    deadline: rfc3339(deadline),
+    attempt,
+  }
+  return { state: 'starting', run, actions: [] }
+}
+
+function retry(observed: Observed, need: RunNeed, run: RunStatus): RunState {
+  const waitMs = Date.parse(run.retryAt ?? '') - observed.now.getTime()
+  if (!(waitMs > 0)) return start(observed, need, (run.attempt ?? 1) + 1)
+  const actions = leftovers(observed, run)
+  return { state: 'failed', run, actions, requeueAfterMs: waitMs, report: parseReport(run.message) }
+}
+
+/** The Job of a run that is over although its Job is not: stopped again, should the first try have been lost. */
+export function leftovers({ jobs }: Observed, run: RunStatus): Action[] {
+  return jobs.filter((job) => job.metadata.name === run.name && endOf(job) === undefined).map(removal)
+}
+
+function follow(observed: Observed, need: RunNeed, run: RunStatus): RunState {
+  const job = observed.jobs.find((one) => one.metadata.name === run.name)
+  const leftMs = Date.parse(run.deadline) + DEADLINE_GRACE_MS - observed.now.getTime()
+  if (job === undefined) return withoutJob(observed, need, run, leftMs)
+  const end = endOf(job)
+  if (end !== undefined) return finish(observed, need, run, { job, end })
+  if (leftMs <= 0) {
+    const message = 'The run exceeded its deadline and was stopped.'
+    return fail(observed, need, run, { actions: [removal(job)], report: { code: 'deadline', error: message } })
+  }
+  return { state: 'running', run: { ...run, phase: 'Running' }, actions: [], requeueAfterMs: leftMs }
+}
+
+/** Before its Job was seen the run makes it; a Job that was there and is gone was deleted by somebody. */
+function withoutJob(observed: Observed, need: RunNeed, run: RunStatus, leftMs: number): RunState {
+  if (leftMs <= 0)
+    return fail(observed, need, run, { report: { code: 'deadline', error: 'The run was not started in time.' } })
+  if (run.phase !== 'Pending') {
+    return fail(observed, need, run, { report: { code: 'lost', error: 'The Job of the run was deleted.' } })
+  }
+  if (isInTheWay(observed, need)) return { state: 'queued', run, actions: [], requeueAfterMs: POLL_MS }
+  const actions: Action[] = [{ do: 'create', object: need.job(run) }]
+  return { state: 'running', run, actions, requeueAfterMs: leftMs }
+}
+
+type Ended = { job: Job; end: { succeeded: boolean; reason: string; at: number } }
+
+function finish(observed: Observed, need: RunNeed, run: RunStatus, { job, end }: Ended): RunState {
+  const report = reportOf(observed.pods, job)
+  const isEarly = report === undefined && observed.now.getTime() - end.at < REPORT_WAIT_MS
+  if (isEarly && end.reason !== 'DeadlineExceeded') {
+    return { state: 'running', run: { ...run, phase: 'Running' }, actions: [], requeueAfterMs: POLL_MS }
+  }
+  // What it wrote at its end counts, even if it was killed right after.
+  if (end.succeeded || report?.code === 'ok') {
+    const done: RunStatus = { ...run, phase: 'Succeeded', finishedAt: rfc3339(observed.now) }
+    return { state: 'succeeded', run: done, report, actions: prune(observed, need.kind, run) }
+  }
+  const fallback =
+    end.reason === 'DeadlineExceeded'
+      ? { code: 'deadline', error: 'The run exceeded its deadline and was stopped.' }
+      : lostOf(observed.pods, job)
+  return fail(observed, need, run, { report: report ?? fallback, actions: prune(observed, need.kind, run) })
+}
+
+type Failure = { report: TaskReport; actions?: Action[] }
+
+function fail(observed: Observed, need: RunNeed, run: RunStatus, { report, actions = [] }: Failure): RunState {
+  const isTransient = [...need.transientCodes, 'lost'].includes(report.code)
+  const { first, most } = isTransient ? RETRY_MS.transient : RETRY_MS.lasting
+  const waitMs = Math.min(most, first * 2 ** ((run.attempt ?? 1) - 1))
+  const failed: RunStatus = {
+    ...run,
+    phase: 'Failed',
+    finishedAt: rfc3339(observed.now),
+    retryAt: rfc3339(new Date(observed.now.getTime() + waitMs)),
+    message: JSON.stringify({ code: report.code, error: report.error ?? '' }),
+  }
+  return { state: 'failed', run: failed, report, actions, requeueAfterMs: waitMs }
+}
+
+/** Whether anything still works on the database for this instance: a pod of a run that has not ended. */
+function isInTheWay({ pods, jobs }: Observed, { kind }: RunNeed): boolean {
+  // A trial of settings touches no database.
+  if (kind === 'settings') return false
+  return pods.some((pod) => isTask(pod) && isAlive(pod)) || jobs.some((job) => isTask(job) && endOf(job) === undefined)
+}
+
+/** What works on the database at this moment and would be cut off by a restart; undefined where nothing does. */
+export function taskAtWork({ pods }: Observed): Pod | undefined {
+  const isPlaced = ({ status }: Pod) =>
+    status?.phase === 'Running' ||
+    status?.conditions?.some(({ type, status: is }) => type === 'PodScheduled' && is === 'True')
+  return pods.find((pod) => isTask(pod) && isAlive(pod) && isPlaced(pod))
+}
+
+const TASKS: ReadonlySet<string> = new Set(['migrate', 'backup', 'restore', 'maintain'])
+
+function isTask({ metadata }: Job | Pod): boolean {
+  return TASKS.has(metadata.labels?.[LABELS.component] ?? '')
+}
+
+function isAlive({ status }: Pod): boolean {
+  return !['Succeeded', 'Failed'].includes(status?.phase ?? '')
+}
+
+/** How a Job ended; undefined while it goes on. */
+export function endOf({ status }: Job): Ended['end'] | undefined {
+  const end = (status?.conditions ?? []).find(
+    ({ type, status: isSo }) => isSo === 'True' && (type === 'Complete' || type === 'Failed'),
+  )
+  if (end === undefined) return undefined
+  const at = Date.parse(end.lastTransitionTime ?? '') || 0
+  return { succeeded: end.type === 'Complete', reason: end.reason ?? '', at }
+}
+
+function reportOf(pods: readonly Pod[], job: Job): TaskReport | undefined {
+  return endsOf(pods, job)
+    .map((end) => parseReport(end.message))
+    .find((report) => report !== undefined)
+}
+
+function lostOf(pods: readonly Pod[], job: Job): TaskReport {
+  const [end] = endsOf(pods, job)
+  if (end === undefined) return { code: 'lost', error: 'The run ended without a report, and its pod no longer exists.' }
+  if (end.reason === 'OOMKilled') {
+    return {
+      code: 'out_of_memory',
+      error: 'The run was killed because it used more memory than its limit (OOMKilled).',
+    }
+  }
+  const reason = end.reason ?? 'no reason given'
+  return { code: 'lost', error: `The run ended with code ${end.exitCode} (${reason}) without a report.` }
+}
+
+function endsOf(pods: readonly Pod[], { metadata }: Job): ContainerEnd[] {
+  return pods
+    .filter((pod) => pod.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid))
+    .flatMap((pod) => pod.status?.containerStatuses ?? [])
+    .flatMap(({ state }) => state?.terminated ?? [])
+}
+
+const KEPT_JOBS = 3
+
+/** Old Jobs go, with their pods and logs; the newest few stay to be read. */
+function prune({ jobs, instance }: Observed, kind: RunKind, current: RunStatus): Action[] {
+  return jobs
+    .filter(({ metadata }) => metadata.labels?.[LABELS.component] === kind && metadata.name !== current.name)
+    .filter((job) => endOf(job) !== undefined && job.metadata.namespace === instance.metadata.namespace)
+    .sort((a, b) => b.metadata.name.localeCompare(a.metadata.name))
+    .slice(KEPT_JOBS - 1)
+    .map(removal)
+}
+
+function removal({ apiVersion, kind, metadata }: Job): Action {
+  const { name, namespace = '', uid = '' } = metadata
+  return { do: 'delete', target: { apiVersion, kind, namespace, name, uid } }
+}
+
+function wholeSeconds(time: Date): Date {
+  return new Date(Math.floor(time.getTime() / 1_000) * 1_000)
+}
+
+/** A time as status writes it: RFC 3339 with whole seconds. */
+export function rfc3339(time: Date): string {
+  return `${time.toISOString().slice(0, 19)}Z`
+}
+
+export type { RunKind }

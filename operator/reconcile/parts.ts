@@ -1,0 +1,46 @@
+import type { Logger } from 'pino'
+import type { KubeObject } from '../api/object.ts'
+import type { CacheReader } from '../kube/cache.ts'
+import type { KubeClient } from '../kube/client.ts'
+import type { EventRecorder } from '../kube/events.ts'
+import type { Config } from '../process/config.ts'
+import type { Clock } from '../runtime/clock.ts'
+
+/**
+ * What the operator sees of the cluster without asking. Children are only ours (label
+ * `app.kubernetes.io/managed-by=sonoma-storage-operator`), and have the index `instance`: `namespace/name` of the instance
+ * that their label names. A foreign object is not in here: look with a GET before something is made for the first time.
+ * Secrets hold their metadata only, and of those of others no more than name and version; they have the index too.
+ * Typed by who reads: `caches.jobs.list() as Job[]`.
+ */
+export type Caches = Record<CacheName, CacheReader<KubeObject>>
+
+export type CacheName =
+  | 'instances'
+  | 'configMaps'
+  | 'deployments'
+  | 'horizontalPodAutoscalers'
+  | 'jobs'
+  | 'networkPolicies'
+  | 'persistentVolumeClaims'
+  | 'podDisruptionBudgets'
+  | 'pods'
+  | 'secrets'
+  | 'serviceAccounts'
+  | 'services'
+  | 'statefulSets'
+
+/** The index of every cache of children. */
+export const INSTANCE_INDEX = 'instance'
+
+/** What the reconciler is made of: `new Reconciler(parts)` in reconcile.ts, with `reconcile: Reconcile` of runtime/workers.ts. */
+export type ReconcilerParts = {
+  client: KubeClient
+  caches: Caches
+  events: EventRecorder
+  clock: Clock
+  config: Config
+  log: Logger
+  /** Has an instance (`namespace/name`) reconciled again, once this reconcile of it is over. */
+  again: (key: string) => void
+}
