@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ExternalDatabase } from '../../api/instance/database.ts'
+import type { RunStatus } from '../../api/instance/status.ts'
 import type { Reason } from '../../api/reasons.ts'
 import type { StorageInstanceStatus } from '../../api/storage-instance.ts'
 import { poolConnections } from '../../desired/api/pool-connections.ts'
@@ -8,13 +9,16 @@ import { imageOf } from '../../desired/image.ts'
 import { probeJob } from '../../desired/runs/probe-job.ts'
 import type { Observed, SecretState } from '../observed.ts'
 import { jobTrouble } from '../runs/job-trouble.ts'
-import { advance, type RunState, rfc3339 } from '../runs/runs.ts'
+import { advance, type RunNeed, type RunState, rfc3339 } from '../runs/runs.ts'
 import { sentenceOf, type TaskReport, textOf } from '../runs/task-report.ts'
 import { type Step, unfinished } from '../step.ts'
+import { attemptOf, hasWitness, nextProbeAt } from './reprobe.ts'
 
 const PROBE_LIMIT_MS = 120_000
 const LEAST_VERSION = 150_000
 const UNSUITABLE_LOOK_MS = 600_000
+// Where no pod of the service would notice that the database is back.
+const BLIND_WAIT_MS = 30_000
 
 type DatabaseStatus = NonNullable<StorageInstanceStatus['database']>
 
@@ -30,11 +34,20 @@ export function checkExternalDatabase(observed: Observed, database: ExternalData
     limitMs: PROBE_LIMIT_MS,
     job: (run) => probeJob(instance, run, image),
     transientCodes: ['unreachable', 'deadline'],
+    ...(!hasWitness(observed) && { mostTransientMs: BLIND_WAIT_MS }),
+    again: again(observed),
   })
   const state = suit(observed, probed)
   const step = judge(observed, state)
   const facts = { ...step.facts, ...(state.run && { runs: { probe: state.run } }) }
   return { ...step, facts, actions: state.actions, requeueAfterMs: state.requeueAfterMs }
+}
+
+function again(observed: Observed): RunNeed['again'] {
+  const { status } = observed.instance
+  const isShort = tooFew(observed, status?.database) !== undefined
+  const atMs = nextProbeAt(observed, probeKey(observed), isShort)
+  return atMs === undefined ? undefined : { atMs, attempt: attemptOf(status?.runs?.probe, observed.now) }
 }
 
 /** Another Secret, or another content, is another probe. */
@@ -88,6 +101,21 @@ function judge(observed: Observed, { state, run, report }: RunState): Step {
   if (state === 'succeeded') return succeeded(observed, report)
   const trouble = run && jobTrouble(observed, run.name, 'DatabaseReachable')
   if (trouble) return trouble
+  return standing(observed, run) ?? firstLook()
+}
+
+/** What was found before is true until the same question has another answer. */
+function standing(observed: Observed, run: RunStatus | undefined): Step | undefined {
+  const known = observed.instance.status?.conditions?.find(({ type }) => type === 'DatabaseReachable')
+  if (known === undefined || known.reason === 'ProbeRunning' || run?.key !== probeKey(observed)) return undefined
+  if ((run.attempt ?? 1) === 1) return undefined
+  const { reason, message } = known
+  if (known.status === 'True' || reason === 'ConnectionsExceeded') return succeeded(observed, undefined)
+  const state = LASTING.includes(reason) ? 'blocked' : 'waiting'
+  return unfinished(state, 'DatabaseReachable', { reason, message })
+}
+
+function firstLook(): Step {
   const message = 'A Job is checking the external database.'
   return unfinished('waiting', 'DatabaseReachable', { reason: 'ProbeRunning', message })
 }
@@ -107,6 +135,7 @@ function failed(report: TaskReport, job: string): Step {
 }
 
 const UNSUITABLE: readonly Reason[] = ['DatabaseUnsuitable', 'DatabaseClaimed']
+const LASTING: readonly Reason[] = [...UNSUITABLE, 'CredentialsRejected']
 
 function succeeded(observed: Observed, report: TaskReport | undefined): Step {
   const known = report ? factsOf(observed, report) : observed.instance.status?.database

@@ -17,6 +17,10 @@ export type RunNeed = {
   job: (run: RunStatus) => Manifest
   /** Codes of a report that pass by themselves, such as a server that is away. */
   transientCodes: readonly string[]
+  /** The longest wait after such an end; five minutes where it is not given. */
+  mostTransientMs?: number
+  /** When it is done again whatever its end was, in milliseconds since the epoch, and as which attempt. */
+  again?: { atMs: number; attempt: number } | undefined
 }
 
 /** Where a run is, and what moves it on. `run` is what the status has to say from now on. */
@@ -41,7 +45,9 @@ export function advance(observed: Observed, need: RunNeed): RunState {
   if (run === undefined) return start(observed, need, 1)
   if (isActive(run)) return follow(observed, need, run)
   if (run.key !== need.key) return start(observed, need, 1)
-  if (run.phase === 'Succeeded') return { state: 'succeeded', run, actions: [] }
+  const againMs = need.again && need.again.atMs - observed.now.getTime()
+  if (need.again && !(Number(againMs) > 0)) return start(observed, need, need.again.attempt)
+  if (run.phase === 'Succeeded') return { state: 'succeeded', run, actions: [], requeueAfterMs: againMs }
   return retry(observed, need, run)
 }
 
@@ -139,7 +145,7 @@ type Failure = { report: TaskReport; actions?: Action[] }
 
 function fail(observed: Observed, need: RunNeed, run: RunStatus, { report, actions = [] }: Failure): RunState {
   const isTransient = [...need.transientCodes, 'lost'].includes(report.code)
-  const { first, most } = isTransient ? RETRY_MS.transient : RETRY_MS.lasting
+  const { first, most } = isTransient ? { ...RETRY_MS.transient, ...mostOf(need) } : RETRY_MS.lasting
   const waitMs = Math.min(most, first * 2 ** ((run.attempt ?? 1) - 1))
   const failed: RunStatus = {
     ...run,
@@ -149,6 +155,10 @@ function fail(observed: Observed, need: RunNeed, run: RunStatus, { report, actio
     message: JSON.stringify({ code: report.code, error: report.error ?? '' }),
   }
   return { state: 'failed', run: failed, report, actions, requeueAfterMs: waitMs }
+}
+
+function mostOf({ mostTransientMs: most }: RunNeed): { most?: number } {
+  return most === undefined ? {} : { most }
 }
 
 /** Whether anything still works on the database for this instance: a pod of a run that has not ended. */
