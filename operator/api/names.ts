@@ -5,7 +5,7 @@ export const INSTANCE_NAME_LENGTH = 36
 export const RUN_NAME_LENGTH = 52
 
 /** What is added to a lasting child's name. `data-1` counts up when a restore swaps the volume. */
-export type Purpose = 'api' | 'metrics' | 'db' | 'db-tls' | 'db-ca' | 'wal' | 'backup' | `data-${number}`
+export type Purpose = 'api' | 'metrics' | 'db' | 'db-tls' | 'db-ca' | 'hash-key' | 'wal' | 'backup' | `data-${number}`
 
 /** Kinds of runs; at most one of `migrate`, `backup`, `verify`, `restore` and `maintain` at a time on one database. */
 export type RunKind = 'migrate' | 'probe' | 'settings' | 'backup' | 'verify' | 'restore' | 'maintain'

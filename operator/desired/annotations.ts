@@ -4,8 +4,10 @@ import { GROUP } from '../api/labels.ts'
 export const CHILD_ANNOTATIONS = {
   /** Hash of everything that was applied: tells a changed wish from a child that somebody edited. */
   applied: `${GROUP}/applied`,
-  /** On pods: which version of the database's Secret they were started with; never anything of the Secret itself. */
+  /** On pods: a keyed hash of the credentials that they were started with, or the word of an earlier version of the operator. */
   databaseSecret: `${GROUP}/database-secret`,
+  /** On their owner: that hash, where the pods carry an earlier word for the same credentials. */
+  databaseSecretHash: `${GROUP}/database-secret-hash`,
   /** On the Secret of a certificate: until when it is valid. */
   expires: `${GROUP}/expires`,
   /** On that Secret and on pods: which certificate it holds or they know; absent for the first one. */
@@ -19,3 +21,8 @@ export const CHILD_ANNOTATIONS = {
   /** On a claim: the uid of an instance that is gone and left it. */
   retainedFrom: `${GROUP}/retained-from`,
 } as const
+
+/** The note of credentials on the owner of pods that carry an earlier word for them; undefined where they carry the hash. */
+export function secretNote({ secretDigest }: { secretDigest?: string }): Record<string, string> | undefined {
+  return secretDigest === undefined ? undefined : { [CHILD_ANNOTATIONS.databaseSecretHash]: secretDigest }
+}

@@ -7,10 +7,12 @@ export type Action =
   /** Made once; one of that name that is there already is left as it is. */
   | { do: 'create'; object: Manifest }
   /** A Secret whose content is random: made once, never again while it is there. `object` is everything but the content. */
-  | { do: 'issue'; content: 'credentials' | 'certificate'; object: Manifest }
+  | { do: 'issue'; content: RandomContent; object: Manifest }
   /** A certificate in the place of the one that the Secret holds in the version that `object` names; both are trusted then. */
   | { do: 'renew'; object: Manifest }
   | { do: 'delete'; target: Target }
+
+export type RandomContent = 'credentials' | 'certificate' | 'hashKey'
 
 /** The object that is meant, and no other that took its name. */
 export type Target = { apiVersion: string; kind: string; namespace: string; name: string; uid: string }

@@ -2,10 +2,14 @@ import type { KubeObject } from '../api/object.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import type { Claim, Deployment, Job, Pod, StatefulSet } from './live-objects.ts'
 
-/** What is known of a Secret without its content: whether it can be used, and a word that changes with it. */
+/**
+ * What is known of a Secret without its content: whether it can be used, and a word that changes with what matters of it.
+ * `unread`: it is there, and the key for its hash is not.
+ */
 export type SecretState =
   | { state: 'usable'; version: string; port?: number }
   | { state: 'missing' }
+  | { state: 'unread' }
   | { state: 'keyMissing' }
   | { state: 'invalid'; problem: string }
 
@@ -33,6 +37,8 @@ export type Observed = {
   /** The Secret that the service connects with, and the one of the schema's owner. */
   serviceSecret: SecretState
   ownerSecret: SecretState
+  /** Hash of the content, where pods carry a word of an earlier version of the operator for it. */
+  secretDigest?: string
   schemaReading: SchemaReading | undefined
 }
 

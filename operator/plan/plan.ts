@@ -5,6 +5,7 @@ import { checkExternalDatabase } from './database/external.ts'
 import { checkManagedDatabase } from './database/managed.ts'
 import { checkContract, checkSchema } from './database/schema.ts'
 import { checkSettings, withServedConnections } from './database/settings-trial.ts'
+import { areSecretsUnread, awaitHashKey } from './hash-key.ts'
 import type { Observed } from './observed.ts'
 import { isUnderWay } from './runs/runs.ts'
 import type { Step } from './step.ts'
@@ -25,6 +26,7 @@ export function plan(observed: Observed): Plan {
   const { instance } = observed
   if (instance.spec.paused || instance.metadata.deletionTimestamp !== undefined) return { steps: {} }
   const surroundings = checkSurroundings(observed)
+  if (areSecretsUnread(observed)) return { steps: { surroundings: awaitHashKey(observed, surroundings) } }
   const { database, settings } = checkDatabase(observed)
   // None begins before a restart that is to come, and one that has begun is followed to its end.
   const mayMigrate = database.state === 'done' && settings?.state !== 'waiting'

@@ -11,6 +11,7 @@ import type { Manifest } from '../desired/child.ts'
 import { apiNetworkPolicy, databaseNetworkPolicy } from '../desired/network-policies.ts'
 import type { Action } from './action.ts'
 import { isTaken } from './foreign.ts'
+import { keepHashKey } from './hash-key.ts'
 import { drop, keep } from './keep.ts'
 import { findChild, isOurs, type Observed } from './observed.ts'
 import { obstacleStep } from './obstacles.ts'
@@ -18,7 +19,7 @@ import type { Step } from './step.ts'
 
 /** What stands around the service's pods and can be there before them. */
 export function checkSurroundings(observed: Observed): Step {
-  const kept = wanted(observed).map((manifest) => keep(observed, manifest))
+  const kept = [keepHashKey(observed), ...wanted(observed).map((manifest) => keep(observed, manifest))]
   const actions = [...kept.flatMap((keeping) => keeping.actions), ...unwanted(observed)]
   return obstacleStep(kept, actions) ?? { state: 'done', actions }
 }

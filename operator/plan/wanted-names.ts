@@ -15,6 +15,7 @@ export function wantedNames(instance: StorageInstance): Wanted[] {
   return [
     kind('v1', 'ServiceAccount', 'api'),
     kind('v1', 'ConfigMap', 'api'),
+    kind('v1', 'Secret', 'hash-key'),
     kind('v1', 'Service', 'api'),
     kind('v1', 'Service', 'metrics'),
     kind('apps/v1', 'Deployment', 'api'),

@@ -1,16 +1,19 @@
+import { childName } from '../api/names.ts'
 import type { KubeObject } from '../api/object.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import { databaseOf } from '../api/unions.ts'
-import { ownerSecret, type SecretKey, serviceSecret } from '../desired/database/access.ts'
+import { ownerSecret, serviceSecret } from '../desired/database/access.ts'
+import { hashKeySecret } from '../desired/hash-key.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { keyOf } from '../kube/object.ts'
 import { resourceOf } from '../kube/resources.ts'
-import type { Job, Pod } from '../plan/live-objects.ts'
-import type { Observed, SecretState } from '../plan/observed.ts'
+import type { Deployment, Job, Pod, StatefulSet } from '../plan/live-objects.ts'
+import { findChild, isOurs, type Observed, type SecretState } from '../plan/observed.ts'
+import { nameSecret } from '../plan/served-secret.ts'
 import { wantedNames } from '../plan/wanted-names.ts'
 import { type CacheName, INSTANCE_INDEX, type ReconcilerParts } from './parts.ts'
 import type { SchemaReadings } from './schema-readings.ts'
-import { type SecretReadings, secretVersion } from './secret-readings.ts'
+import type { Reading, SecretReadings } from './secret-readings.ts'
 
 const CHILD_CACHES: readonly CacheName[] = [
   'configMaps',
@@ -35,7 +38,7 @@ export async function observe(parts: Parts, instance: StorageInstance, signal: A
   const key = keyOf(instance)
   const cached = CHILD_CACHES.flatMap((name) => caches[name].byIndex(INSTANCE_INDEX, key))
   const children = [...cached, ...(await findUncached(parts.client, instance, { cached, signal }))]
-  const [service, owner] = await readSecrets(parts, instance, { children, signal })
+  const secrets = await readSecrets(parts, instance, { children, signal })
   const world = {
     now: clock.now(),
     instance,
@@ -47,20 +50,20 @@ export async function observe(parts: Parts, instance: StorageInstance, signal: A
     children,
     pods: caches.pods.byIndex(INSTANCE_INDEX, key) as Pod[],
     jobs: caches.jobs.byIndex(INSTANCE_INDEX, key) as Job[],
-    serviceSecret: service,
-    ownerSecret: owner,
+    ...secrets,
     schemaReading: undefined,
   }
   return { ...world, schemaReading: readings.schemas.read(world) }
 }
 
-type Reading = { signal: AbortSignal }
+type Look = { signal: AbortSignal }
+type Around = Look & { children: KubeObject[] }
 
 /** The caches hold only what has our label: before something is made, its name is looked up, since it may be taken. */
 async function findUncached(
   client: KubeClient,
   instance: StorageInstance,
-  { cached, signal }: Reading & { cached: KubeObject[] },
+  { cached, signal }: Look & { cached: KubeObject[] },
 ): Promise<KubeObject[]> {
   const isCached = (kind: string, name: string) =>
     cached.some((object) => object.kind === kind && object.metadata.name === name)
@@ -78,22 +81,44 @@ async function findUncached(
   })
 }
 
-async function readSecrets(
-  parts: Parts,
-  instance: StorageInstance,
-  { children, signal }: Reading & { children: KubeObject[] },
-): Promise<[service: SecretState, owner: SecretState]> {
-  if (databaseOf(instance.spec).kind === 'Managed') {
-    const own = children.find(({ kind, metadata }) => kind === 'Secret' && metadata.name === ownerSecret(instance).name)
-    const state: SecretState = own ? { state: 'usable', version: secretVersion(own) } : { state: 'missing' }
-    return [state, state]
-  }
+type Secrets = Pick<Observed, 'serviceSecret' | 'ownerSecret' | 'secretDigest'>
+
+async function readSecrets(parts: Parts, instance: StorageInstance, around: Around): Promise<Secrets> {
+  const hashKey = await readHashKey(parts, instance, around)
   const { namespace = '' } = instance.metadata
-  const read = (at: SecretKey) => parts.readings.secrets.read(parts, { namespace, ...at }, signal)
+  const read = (at: { name: string; key?: string }) =>
+    parts.readings.secrets.read(parts, { namespace, ...at }, { hashKey, signal: around.signal })
   const [service, owner] = [serviceSecret(instance), ownerSecret(instance)]
-  if (owner.name === service.name && owner.key === service.key) {
-    const state = await read(service)
-    return [state, state]
+  if (databaseOf(instance.spec).kind === 'Managed') {
+    const isThere = ownChild(around, instance, { kind: 'Secret', name: owner.name }) !== undefined
+    const reading: Reading = isThere ? await read({ name: owner.name }) : { state: 'missing' }
+    const { state, digest } = named(reading, ownChild(around, instance, { kind: 'StatefulSet', name: owner.name }))
+    return { serviceSecret: state, ownerSecret: state, secretDigest: digest }
   }
-  return Promise.all([read(service), read(owner)])
+  const isOne = owner.name === service.name && owner.key === service.key
+  const { state, digest } = named(await read(service), ownChild(around, instance, apiPods(instance)))
+  return { serviceSecret: state, ownerSecret: isOne ? state : named(await read(owner)).state, secretDigest: digest }
+}
+
+function apiPods({ metadata }: StorageInstance): { kind: string; name: string } {
+  return { kind: 'Deployment', name: childName(metadata.name, 'api') }
+}
+
+async function readHashKey(parts: Parts, instance: StorageInstance, around: Around): Promise<string | undefined> {
+  const { name, namespace = '' } = hashKeySecret(instance).metadata
+  if (ownChild(around, instance, { kind: 'Secret', name }) === undefined) return undefined
+  return parts.readings.secrets.readHashKey(parts, { namespace, name }, around.signal)
+}
+
+function ownChild(around: Around, instance: StorageInstance, at: { kind: string; name: string }) {
+  const live = findChild(around, { kind: at.kind, metadata: { name: at.name } })
+  return live && isOurs(instance, live) ? live : undefined
+}
+
+/** A reading as a plan sees it: with the word that the pods carry, where it stands for the same content. */
+function named(reading: Reading, live?: StatefulSet | Deployment): { state: SecretState; digest?: string } {
+  if (reading.state !== 'usable') return { state: reading }
+  const { state, digest: hash, former, port } = reading
+  const { version, digest } = nameSecret({ digest: hash, former }, live)
+  return { state: { state, version, ...(port && { port }) }, digest }
 }

@@ -15,6 +15,8 @@ import { CHILD_ANNOTATIONS } from '../desired/annotations.ts'
 import type { Manifest } from '../desired/child.ts'
 import { DATABASE_CA_FILE } from '../desired/database/access.ts'
 import { DATABASE_PORT } from '../desired/database/service.ts'
+import { HASH_KEY_FIELD } from '../desired/hash-key.ts'
+import type { RandomContent } from '../plan/action.ts'
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const DAY_MS = 86_400_000
@@ -26,10 +28,11 @@ const SERVICE = 'storage_app'
 export type SecretContent = KubeObject & { data?: Record<string, string> }
 
 /**
- * Fills a Secret with random content: credentials of the managed database, or a certificate with an authority of its own, valid
+ * Fills a Secret with random content: credentials of the managed database, a key for hashes, or a certificate with an authority of its own, valid
  * for as long as the shell says.
  */
-export async function issue(content: 'credentials' | 'certificate', shell: Manifest, now: Date): Promise<Manifest> {
+export async function issue(content: RandomContent, shell: Manifest, now: Date): Promise<Manifest> {
+  if (content === 'hashKey') return hashKey(shell)
   const stringData = content === 'credentials' ? credentials(hostOf(shell)) : await certificate(shell, now)
   return { ...shell, type: content === 'credentials' ? 'Opaque' : 'kubernetes.io/tls', stringData }
 }
@@ -43,9 +46,17 @@ export async function reissue(live: SecretContent, shell: Manifest, now: Date): 
   return { ...fresh, 'ca.crt': `${fresh['ca.crt']}\n${newest}\n` }
 }
 
+/** Immutable: with another key every hash would differ, and look like other credentials. */
+function hashKey(shell: Manifest): Manifest {
+  return { ...shell, type: 'Opaque', immutable: true, stringData: { [HASH_KEY_FIELD]: randomPassword() } }
+}
+
 function hostOf({ metadata }: Manifest): string {
   return `${metadata.name.replace(/-tls$/, '')}.${metadata.namespace}.svc`
 }
+
+/** What a managed database and its clients use of that Secret. */
+export const CREDENTIAL_FIELDS = ['uri', 'username', 'password', 'owner-uri', 'owner-username', 'owner-password']
 
 /** The keys are those that CloudNativePG gives its own Secrets, so that clients of the one understand the other. */
 function credentials(host: string): Record<string, string> {

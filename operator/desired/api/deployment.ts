@@ -2,7 +2,7 @@ import { LABELS, labelsOf, selectorOf } from '../../api/labels.ts'
 import { childName } from '../../api/names.ts'
 import type { StorageInstance } from '../../api/storage-instance.ts'
 import { HTTP_PORT, METRICS_PORT } from '../../service-contract.ts'
-import { CHILD_ANNOTATIONS } from '../annotations.ts'
+import { CHILD_ANNOTATIONS, secretNote } from '../annotations.ts'
 import { child, type Manifest } from '../child.ts'
 import { DEFAULT_RESOURCES, resourcesOr } from '../container-resources.ts'
 import { authorityMount } from '../database/access.ts'
@@ -11,7 +11,7 @@ import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from '../pod-security.ts'
 import { ALLOW_FOLDER, apiEnvironment, TOKENS_FOLDER } from './environment.ts'
 
 /** What the pods may be made of: an image whose schema is there, the credentials that were tried, a renewed certificate. */
-export type ApiRelease = { image: string; secretVersion: string; certificate?: string }
+export type ApiRelease = { image: string; secretVersion: string; secretDigest?: string; certificate?: string }
 
 // Longer than the 25 s that the service takes at most to drain.
 const GRACE_SECONDS = 40
@@ -20,7 +20,13 @@ const STARTUP_SECONDS = 120
 /** The pods of the service, without their number: that is applied by itself, since an autoscaler may own it. */
 export function apiDeployment(instance: StorageInstance, release: ApiRelease): Manifest {
   const { name } = instance.metadata
-  const kind = { apiVersion: 'apps/v1', kind: 'Deployment', purpose: 'api', component: 'api' } as const
+  const kind = {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    purpose: 'api',
+    component: 'api',
+    annotations: secretNote(release),
+  } as const
   const deployment = child(instance, kind, {
     spec: {
       // A pod goes when its successor serves.

@@ -2,7 +2,7 @@ import type { Resources } from '../../api/fields.ts'
 import { labelsOf, selectorOf } from '../../api/labels.ts'
 import { childName } from '../../api/names.ts'
 import type { StorageInstance } from '../../api/storage-instance.ts'
-import { CHILD_ANNOTATIONS } from '../annotations.ts'
+import { CHILD_ANNOTATIONS, secretNote } from '../annotations.ts'
 import { child, type Manifest } from '../child.ts'
 import { pullSecretsOf } from '../image.ts'
 import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from '../pod-security.ts'
@@ -18,6 +18,8 @@ export type DatabaseOptions = DatabaseSettings & {
   claimName: string
   /** Which version of the credentials the server is started with. */
   secretVersion: string
+  /** Hash of those, where the version is a word of an earlier version of the operator. */
+  secretDigest?: string
   /** Which certificate it is started with; none: the first. */
   certificate?: string
 }
@@ -34,7 +36,13 @@ export function databaseSettings(instance: StorageInstance, database: TunedDatab
 /** One PostgreSQL pod on one claim that is referred to by its name. */
 export function databaseStatefulSet(instance: StorageInstance, options: DatabaseOptions): Manifest {
   const { name } = instance.metadata
-  const kind = { apiVersion: 'apps/v1', kind: 'StatefulSet', purpose: 'db', component: 'database' } as const
+  const kind = {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    purpose: 'db',
+    component: 'database',
+    annotations: secretNote(options),
+  } as const
   const annotations = {
     [CHILD_ANNOTATIONS.configuration]: options.configuration,
     [CHILD_ANNOTATIONS.databaseSecret]: options.secretVersion,

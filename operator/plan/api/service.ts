@@ -45,7 +45,8 @@ function wantedRelease(observed: Observed): ApiRelease | undefined {
   const { instance, release, serviceSecret } = observed
   if (serviceSecret.state !== 'usable') return undefined
   const image = imageOf(instance.spec.image, release.serviceImage)
-  return { image, secretVersion: serviceSecret.version, certificate: wantedCertificate(observed) }
+  const { secretDigest } = observed
+  return { image, secretVersion: serviceSecret.version, secretDigest, certificate: wantedCertificate(observed) }
 }
 
 function releaseOf(live: Deployment | undefined): ApiRelease | undefined {
@@ -54,7 +55,8 @@ function releaseOf(live: Deployment | undefined): ApiRelease | undefined {
   if (image === undefined) return undefined
   const { [CHILD_ANNOTATIONS.databaseSecret]: secretVersion = '', [CHILD_ANNOTATIONS.certificate]: certificate } =
     template?.metadata?.annotations ?? {}
-  return { image, secretVersion, certificate }
+  const secretDigest = live?.metadata.annotations?.[CHILD_ANNOTATIONS.databaseSecretHash]
+  return { image, secretVersion, secretDigest, certificate }
 }
 
 /** The instance with pools that are no larger than those there are. */

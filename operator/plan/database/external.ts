@@ -67,6 +67,7 @@ function brokenSecret({ serviceSecret, ownerSecret }: Observed, database: Extern
 function explainSecret(secret: SecretState, at: { name: string; key: string }, field: string): Step['why'] {
   switch (secret.state) {
     case 'usable':
+    case 'unread':
       return undefined
     case 'missing':
       return {

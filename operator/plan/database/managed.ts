@@ -91,7 +91,8 @@ function server(observed: Observed, database: TunedDatabase, mayRestart: boolean
   const { instance, release, ownerSecret } = observed
   // The pod is made of the credentials' version, so that it is made once and not twice.
   if (ownerSecret.state !== 'usable') return []
-  const made = { secretVersion: ownerSecret.version, certificate: servedCertificate(observed) }
+  const { secretDigest } = observed
+  const made = { secretVersion: ownerSecret.version, secretDigest, certificate: servedCertificate(observed) }
   const settings = (mayRestart ? undefined : servedSettings(observed)) ?? databaseSettings(instance, database)
   const options = { ...settings, image: release.postgresImage, claimName: claimNameOf(instance), ...made }
   return [databaseStatefulSet(instance, options)]

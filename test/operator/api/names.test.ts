@@ -9,7 +9,7 @@ import {
   runName,
 } from '../../../operator/api/names.ts'
 
-const PURPOSES: Purpose[] = ['api', 'metrics', 'db', 'db-tls', 'db-ca', 'wal', 'backup', 'data-99']
+const PURPOSES: Purpose[] = ['api', 'metrics', 'db', 'db-tls', 'db-ca', 'hash-key', 'wal', 'backup', 'data-99']
 const KINDS: RunKind[] = ['migrate', 'probe', 'settings', 'backup', 'verify', 'restore', 'maintain']
 const STARTED = new Date('2026-11-23T02:15:00.750Z')
 

@@ -44,7 +44,10 @@ export class World {
 
   observed(): Observed {
     const own = this.children.find(({ kind, metadata }) => kind === 'Secret' && metadata.name === 'crawl-db')
-    const managed: SecretState = own ? { state: 'usable', version: `v-${own.metadata.uid}` } : { state: 'missing' }
+    const isKeyed = this.find('Secret', 'crawl-hash-key') !== undefined
+    const version = `v-${own?.metadata.uid}`
+    const known: SecretState = isKeyed ? { state: 'usable', version } : { state: 'unread' }
+    const managed: SecretState = own ? known : { state: 'missing' }
     const { service, owner } = this.external ?? { service: managed, owner: managed }
     const { now, instance, release, children, jobs, pods, schemaReading } = this
     return { now, instance, release, children, jobs, pods, schemaReading, serviceSecret: service, ownerSecret: owner }
