@@ -3,7 +3,7 @@ import { checkApi } from './api/service.ts'
 import { checkDrift } from './database/drift.ts'
 import { checkExternalDatabase } from './database/external.ts'
 import { checkManagedDatabase } from './database/managed.ts'
-import { checkContract, checkSchema } from './database/schema.ts'
+import { checkContract, checkSchema, withdrawMigration } from './database/schema.ts'
 import { checkSettings, withServedConnections } from './database/settings-trial.ts'
 import { areSecretsUnread, awaitHashKey } from './hash-key.ts'
 import type { Observed } from './observed.ts'
@@ -31,10 +31,10 @@ export function plan(observed: Observed): Plan {
   // None begins before a restart that is to come, and one that has begun is followed to its end.
   const mayMigrate = database.state === 'done' && settings?.state !== 'waiting'
   const isFollowed = mayMigrate || isUnderWay(observed, 'migrate')
-  const schema = isFollowed ? checkSchema(observed) : undefined
+  const schema = isFollowed ? checkSchema(observed) : withdrawMigration(observed)
   // The pods that are there are kept in shape whatever the database does.
   const databaseGate = settings === undefined || database.state !== 'done' ? database : settings
-  const api = checkApi(observed, { databaseGate, isSchemaReady: schema?.state === 'done' })
+  const api = checkApi(observed, { databaseGate, isSchemaReady: isFollowed && schema?.state === 'done' })
   const contract = isFollowed && schema?.state === 'done' ? checkContract(observed, api.state === 'done') : undefined
   const drift = checkDrift(observed)
   return { steps: { surroundings, database, settings, schema, api, contract, drift } }

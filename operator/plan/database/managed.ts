@@ -18,6 +18,7 @@ import { textOf } from '../runs/task-report.ts'
 import { type Step, unfinished } from '../step.ts'
 import { certificateNotes, renewalDueMs, renewalLookMs, renewalNotes, servedCertificate } from './certificate.ts'
 import { liveDatabase } from './live.ts'
+import { isRestart, waitForTurn } from './restart.ts'
 import { servedSettings } from './settings-trial.ts'
 
 /** The claim of a live instance; a restore may have put another one in the place of the first. */
@@ -43,9 +44,11 @@ export function checkManagedDatabase(observed: Observed, database: TunedDatabase
   ]
   // A server writes to what it is given: no volume, and no credentials, of somebody else.
   const isOwn = kept.every(({ obstacle }) => obstacle?.why !== 'foreign')
-  if (isOwn) kept.push(...server(observed, database, mayRestart).map((manifest) => keep(observed, manifest)))
+  const wanted = isOwn ? server(observed, database, mayRestart) : undefined
+  const held = wanted && isRestart(observed, wanted) ? waitForTurn(observed, 'The database restarts') : undefined
+  if (wanted && held === undefined) kept.push(keep(observed, wanted))
   const actions = kept.flatMap((keeping) => keeping.actions)
-  return obstacleStep(kept, actions) ?? judge(observed, actions)
+  return obstacleStep(kept, actions) ?? judge(observed, actions, held)
 }
 
 type RandomSecret = { content: 'credentials' | 'certificate'; object: Manifest }
@@ -87,15 +90,15 @@ function foundation(observed: Observed, database: TunedDatabase, mayRestart: boo
   return mayRestart ? [...lasting, databaseConfig(instance, database)] : lasting
 }
 
-function server(observed: Observed, database: TunedDatabase, mayRestart: boolean): Manifest[] {
+function server(observed: Observed, database: TunedDatabase, mayRestart: boolean): Manifest | undefined {
   const { instance, release, ownerSecret } = observed
   // The pod is made of the credentials' version, so that it is made once and not twice.
-  if (ownerSecret.state !== 'usable') return []
+  if (ownerSecret.state !== 'usable') return undefined
   const { secretDigest } = observed
   const made = { secretVersion: ownerSecret.version, secretDigest, certificate: servedCertificate(observed) }
   const settings = (mayRestart ? undefined : servedSettings(observed)) ?? databaseSettings(instance, database)
   const options = { ...settings, image: release.postgresImage, claimName: claimNameOf(instance), ...made }
-  return [databaseStatefulSet(instance, options)]
+  return databaseStatefulSet(instance, options)
 }
 
 /** A claim that is there keeps its class and never shrinks; the schema refuses the latter, but a restore may have made it larger. */
@@ -112,17 +115,18 @@ function claim(observed: Observed, database: ManagedDatabase, name: string): Man
   })
 }
 
-function judge(observed: Observed, actions: Action[]): Step {
+function judge(observed: Observed, actions: Action[], held?: ReturnType<typeof waitForTurn>): Step {
   const { instance } = observed
   const volumeSize = liveClaim(observed)?.spec?.resources?.requests?.storage
   const facts = {
     database: { kind: 'Managed' as const, claimName: claimNameOf(instance), ...(volumeSize && { volumeSize }) },
   }
   if (!isReady(liveDatabase(observed)) || actions.some((action) => action.do === 'issue')) {
-    return { ...notReady(observed), actions, facts }
+    return { requeueAfterMs: held?.requeueAfterMs, ...notReady(observed), actions, facts }
   }
   const requeueAfterMs = renewalLookMs(observed)
   const finding = (why: NonNullable<Step['why']>) => ({ type: 'DatabaseReachable', status: 'True', ...why }) as const
+  if (held) return { state: 'waiting', ...held, actions, facts, findings: [finding(answers(observed))] }
   // Nothing that needs the server may begin in the same breath.
   if (actions.some((action) => action.do === 'apply' && action.object.kind === 'StatefulSet')) {
     return { state: 'waiting', why: CHANGING, actions, facts, requeueAfterMs, findings: [finding(CHANGING)] }

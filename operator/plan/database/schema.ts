@@ -7,7 +7,7 @@ import { imageOf } from '../../desired/image.ts'
 import { migrateJob } from '../../desired/runs/migrate-job.ts'
 import type { Observed } from '../observed.ts'
 import { jobTrouble } from '../runs/job-trouble.ts'
-import { advance, isActive, isUnderWay, leftovers, type RunState, rfc3339 } from '../runs/runs.ts'
+import { advance, calledOff, isActive, isUnderWay, leftovers, type RunState } from '../runs/runs.ts'
 import { parseReport, sentenceOf, type TaskReport, textOf } from '../runs/task-report.ts'
 import { type Facts, type Step, unfinished } from '../step.ts'
 import { standingDrift } from './drift.ts'
@@ -41,6 +41,13 @@ export function checkContract(observed: Observed, isApiReady: boolean): Step {
   return migrateStep(observed, { key: `${migrationKey(observed)}:${approved.join()}`, contracts: approved })
 }
 
+/** What is left where no migration may begin: one that was written down and not begun gives its turn back. */
+export function withdrawMigration(observed: Observed): Step | undefined {
+  const run = observed.instance.status?.runs?.migrate
+  if (run === undefined || !isActive(run)) return undefined
+  return { state: 'done', facts: { runs: { migrate: calledOff(observed, run) } } }
+}
+
 function approvedContracts({ instance: { spec, status } }: Observed): string[] {
   const pending = status?.schema?.pendingContract ?? []
   return pending.filter((number) => spec.migrations.approveContract.includes(number)).sort()
@@ -52,10 +59,8 @@ function contractsOf({ key }: RunStatus): string[] {
 
 /** A run of which nothing was made yet is over, and may be asked for again at once. */
 function callOff(observed: Observed, run: RunStatus): Step {
-  const at = rfc3339(observed.now)
-  const message = JSON.stringify({ code: 'called_off', error: 'The run was called off before it began.' })
-  const over: RunStatus = { ...run, phase: 'Failed', finishedAt: at, retryAt: at, message }
-  return { ...succeeded(observed, undefined), facts: { runs: { migrate: over } }, actions: leftovers(observed, run) }
+  const facts = { runs: { migrate: calledOff(observed, run) } }
+  return { ...succeeded(observed, undefined), facts, actions: leftovers(observed, run) }
 }
 
 /** What there is to say where no run may start: how the last one ended, as long as it would be repeated. */

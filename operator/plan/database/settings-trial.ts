@@ -6,15 +6,15 @@ import { CONNECTIONS_STEP } from '../../desired/database/tuning.ts'
 import { settingsJob } from '../../desired/runs/settings-job.ts'
 import type { Observed } from '../observed.ts'
 import { jobTrouble } from '../runs/job-trouble.ts'
-import { advance, isActive, type RunState, taskAtWork } from '../runs/runs.ts'
+import { advance, isActive, type RunState } from '../runs/runs.ts'
 import { parseReport, sentenceOf, type TaskReport } from '../runs/task-report.ts'
 import type { Step } from '../step.ts'
 import { liveDatabase } from './live.ts'
+import { waitForTurn } from './restart.ts'
 
 const TRIAL_LIMIT_MS = 120_000
 /** No server that was made by the operator has more. */
 const MOST_CONNECTIONS = 10_000
-const TASK_LOOK_MS = 30_000
 const DONE: Step = { state: 'done' }
 
 /**
@@ -94,10 +94,8 @@ const RUNNING: Step = {
 }
 
 function restart(observed: Observed): Step {
-  const task = taskAtWork(observed)
-  if (task === undefined) return DONE
-  const message = `The database restarts with its new settings once the pod ${task.metadata.name} has ended.`
-  return { state: 'waiting', why: { reason: 'RestartPending', message }, requeueAfterMs: TASK_LOOK_MS }
+  const waiting = waitForTurn(observed, 'The database restarts with its new settings')
+  return waiting === undefined ? DONE : { state: 'waiting', ...waiting }
 }
 
 const GOES_ON = 'The database keeps its old settings.'

@@ -5,11 +5,13 @@ import type { Manifest } from '../../desired/child.ts'
 import type { Action } from '../action.ts'
 import type { ContainerEnd } from '../live-objects.ts'
 import type { Job, Observed, Pod } from '../observed.ts'
+import { mayBegin } from '../turn.ts'
+import { endOf, type JobEnd } from './job-end.ts'
 import { parseReport, type TaskReport } from './task-report.ts'
 
 /** A run that is to have happened: once for each key. */
 export type RunNeed = {
-  kind: 'migrate' | 'probe' | 'settings'
+  kind: RunKind
   key: string
   /** How long it may take; then it is stopped and counts as failed. */
   limitMs: number
@@ -68,7 +70,7 @@ function start(observed: Observed, need: RunNeed, attempt: number): RunState {
   const former = observed.instance.status?.runs?.[need.kind]
   const startedAt = wholeSeconds(observed.now)
   const name = runName(observed.instance.metadata.name, need.kind, startedAt)
-  if (name === former?.name || isInTheWay(observed, need)) {
+  if (name === former?.name || !mayBegin(observed, need.kind)) {
     const actions = former ? leftovers(observed, former) : []
     return { state: 'queued', run: former, actions, requeueAfterMs: POLL_MS }
   }
@@ -96,6 +98,13 @@ export function leftovers({ jobs }: Observed, run: RunStatus): Action[] {
   return jobs.filter((job) => job.metadata.name === run.name && endOf(job) === undefined).map(removal)
 }
 
+/** A run of which nothing was made is over, and may be asked for again at once. */
+export function calledOff(observed: Observed, run: RunStatus): RunStatus {
+  const at = rfc3339(observed.now)
+  const message = JSON.stringify({ code: 'called_off', error: 'The run was called off before it began.' })
+  return { ...run, phase: 'Failed', finishedAt: at, retryAt: at, message }
+}
+
 function follow(observed: Observed, need: RunNeed, run: RunStatus): RunState {
   const job = observed.jobs.find((one) => one.metadata.name === run.name)
   const leftMs = Date.parse(run.deadline) + DEADLINE_GRACE_MS - observed.now.getTime()
@@ -116,12 +125,12 @@ function withoutJob(observed: Observed, need: RunNeed, run: RunStatus, leftMs: n
   if (run.phase !== 'Pending') {
     return fail(observed, need, run, { report: { code: 'lost', error: 'The Job of the run was deleted.' } })
   }
-  if (isInTheWay(observed, need)) return { state: 'queued', run, actions: [], requeueAfterMs: POLL_MS }
+  if (!mayBegin(observed, need.kind)) return { state: 'queued', run, actions: [], requeueAfterMs: POLL_MS }
   const actions: Action[] = [{ do: 'create', object: need.job(run) }]
   return { state: 'running', run, actions, requeueAfterMs: leftMs }
 }
 
-type Ended = { job: Job; end: { succeeded: boolean; reason: string; at: number } }
+type Ended = { job: Job; end: JobEnd }
 
 function finish(observed: Observed, need: RunNeed, run: RunStatus, { job, end }: Ended): RunState {
   const report = reportOf(observed.pods, job)
@@ -159,41 +168,6 @@ function fail(observed: Observed, need: RunNeed, run: RunStatus, { report, actio
 
 function mostOf({ mostTransientMs: most }: RunNeed): { most?: number } {
   return most === undefined ? {} : { most }
-}
-
-/** Whether anything still works on the database for this instance: a pod of a run that has not ended. */
-function isInTheWay({ pods, jobs }: Observed, { kind }: RunNeed): boolean {
-  // A trial of settings touches no database.
-  if (kind === 'settings') return false
-  return pods.some((pod) => isTask(pod) && isAlive(pod)) || jobs.some((job) => isTask(job) && endOf(job) === undefined)
-}
-
-/** What works on the database at this moment and would be cut off by a restart; undefined where nothing does. */
-export function taskAtWork({ pods }: Observed): Pod | undefined {
-  const isPlaced = ({ status }: Pod) =>
-    status?.phase === 'Running' ||
-    status?.conditions?.some(({ type, status: is }) => type === 'PodScheduled' && is === 'True')
-  return pods.find((pod) => isTask(pod) && isAlive(pod) && isPlaced(pod))
-}
-
-const TASKS: ReadonlySet<string> = new Set(['migrate', 'backup', 'restore', 'maintain'])
-
-function isTask({ metadata }: Job | Pod): boolean {
-  return TASKS.has(metadata.labels?.[LABELS.component] ?? '')
-}
-
-function isAlive({ status }: Pod): boolean {
-  return !['Succeeded', 'Failed'].includes(status?.phase ?? '')
-}
-
-/** How a Job ended; undefined while it goes on. */
-export function endOf({ status }: Job): Ended['end'] | undefined {
-  const end = (status?.conditions ?? []).find(
-    ({ type, status: isSo }) => isSo === 'True' && (type === 'Complete' || type === 'Failed'),
-  )
-  if (end === undefined) return undefined
-  const at = Date.parse(end.lastTransitionTime ?? '') || 0
-  return { succeeded: end.type === 'Complete', reason: end.reason ?? '', at }
 }
 
 function reportOf(pods: readonly Pod[], job: Job): TaskReport | undefined {
@@ -247,5 +221,3 @@ function wholeSeconds(time: Date): Date {
 export function rfc3339(time: Date): string {
   return `${time.toISOString().slice(0, 19)}Z`
 }
-
-export type { RunKind }

@@ -1,9 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { RunStatus } from '../../../operator/api/instance/status.ts'
 import { covers } from '../../../operator/plan/differs.ts'
+import type { Job, Pod, StatefulSet } from '../../../operator/plan/live-objects.ts'
 import { plan, stepsOf } from '../../../operator/plan/plan.ts'
-import { isActive } from '../../../operator/plan/runs/runs.ts'
-import { type PartialSpec, World } from './world.ts'
+import { advance, isActive, type RunNeed } from '../../../operator/plan/runs/runs.ts'
+import { instanceOf, type PartialSpec, START, World } from './world.ts'
 
 const actionsOf = (world: World) => stepsOf(plan(world.observed())).flatMap((step) => step.actions ?? [])
 
@@ -21,7 +23,19 @@ const specs: fc.Arbitrary<PartialSpec> = fc.record(
 const happenings = fc.oneof(
   specs.map((spec) => ({ kind: 'change' as const, spec })),
   fc
-    .constantFrom(...(['nothing', 'flourish', 'killPods', 'deleteJob', 'fail', 'deleteChild', 'wait'] as const))
+    .constantFrom(
+      ...([
+        'nothing',
+        'flourish',
+        'killPods',
+        'deleteJob',
+        'fail',
+        'deleteChild',
+        'wait',
+        'release',
+        'secret',
+      ] as const),
+    )
     .map((kind) => ({ kind })),
 )
 type Happening = { kind: string; spec?: PartialSpec }
@@ -38,8 +52,15 @@ function happen(world: World, { kind, spec }: Happening): void {
     world.jobs = world.jobs.filter((job) => job !== last)
     world.pods = world.pods.filter((pod) => pod.metadata.ownerReferences?.[0]?.uid !== last.metadata.uid)
   }
-  if (kind === 'deleteChild') world.children = world.children.filter(({ kind: of }) => of !== 'Service')
+  surround(world, kind)
   world.pass(kind === 'wait' ? 3_600 : 1)
+}
+
+/** What happens to an instance from outside of its runs. */
+function surround(world: World, kind: string): void {
+  if (kind === 'deleteChild') world.children = world.children.filter(({ kind: of }) => of !== 'Service')
+  if (kind === 'release') world.release = { ...world.release, postgresImage: `postgres:${world.made.length}` }
+  if (kind === 'secret') world.secretTurns += 1
 }
 
 /** Jobs of migrations that have not ended; a trial of settings touches no database. */
@@ -100,6 +121,116 @@ describe('whatever happens', () => {
     expect(world.instance.status?.runs?.migrate).toMatchObject({ name: run?.name, phase: 'Failed' })
     expect(world.jobs).toEqual([])
     expect(world.condition('SchemaUpToDate')).toMatchObject({ reason: 'MigrationTimedOut' })
+  })
+})
+
+/** What the pod of the database is made of. */
+const templateOf = (world: World) => JSON.stringify(world.find<StatefulSet>('StatefulSet', 'crawl-db')?.spec?.template)
+
+describe('the turn of a database', () => {
+  test('is not taken from a run: neither image nor Secret nor settings restart it while one is at work', () => {
+    let restarts = 0
+    fc.assert(
+      fc.property(fc.array(happenings, { maxLength: 30 }), (story) => {
+        const world = new World()
+        world.settle()
+        for (const happening of story) {
+          happen(world, happening)
+          const [before, template] = [alive(world), templateOf(world)]
+          world.step()
+          if (templateOf(world) === template) continue
+          restarts += 1
+          expect([before, alive(world)]).toEqual([0, 0])
+        }
+      }),
+      { numRuns: 60 },
+    )
+    expect(restarts).toBeGreaterThan(0)
+  })
+
+  const kinds = ['migrate', 'backup', 'verify', 'restore', 'maintain'] as const
+  type Kind = (typeof kinds)[number]
+  const run: fc.Arbitrary<RunStatus> = fc.record({
+    name: fc.constant(''),
+    key: fc.constantFrom('old', 'new'),
+    phase: fc.constantFrom('Pending', 'Running', 'Succeeded', 'Failed'),
+    startedAt: fc.constantFrom('2026-11-23T02:14:58Z', '2026-11-23T02:14:59Z'),
+    deadline: fc.constantFrom('2026-11-23T02:00:00Z', '2026-11-23T08:00:00Z'),
+  })
+  const remains = fc.constantFrom('nothing', 'job', 'endedJob', 'pod', 'endedPod')
+  const past = fc.uniqueArray(fc.record({ kind: fc.constantFrom(...kinds), run, remains }), {
+    selector: (one) => one.kind,
+  })
+
+  const metadataOf = (kind: Kind) => ({
+    name: `crawl-${kind}`,
+    uid: kind,
+    labels: { 'app.kubernetes.io/component': kind },
+  })
+
+  function jobOf(kind: Kind, remains: string): Job | undefined {
+    if (!/job/i.test(remains)) return undefined
+    const conditions = [{ type: 'Complete', status: 'True', lastTransitionTime: START.toISOString() }]
+    const status = remains === 'endedJob' ? { conditions } : {}
+    return { apiVersion: 'batch/v1', kind: 'Job', metadata: metadataOf(kind), status }
+  }
+
+  function podOf(kind: Kind, remains: string): Pod | undefined {
+    if (!/pod/i.test(remains)) return undefined
+    const phase = remains === 'endedPod' ? 'Succeeded' : 'Running'
+    return { apiVersion: 'v1', kind: 'Pod', metadata: metadataOf(kind), status: { phase } }
+  }
+
+  function worldOf(story: { kind: Kind; run: RunStatus; remains: string }[]): World {
+    const runs = story.map(({ kind, run }) => [kind, { ...run, name: `crawl-${kind}` }])
+    const world = new World({ ...instanceOf(), status: { observedGeneration: 1, runs: Object.fromEntries(runs) } })
+    world.jobs = story.flatMap(({ kind, remains }) => jobOf(kind, remains) ?? [])
+    world.pods = story.flatMap(({ kind, remains }) => podOf(kind, remains) ?? [])
+    return world
+  }
+
+  const need = (kind: Kind): RunNeed => ({
+    kind,
+    key: 'new',
+    limitMs: 3_600_000,
+    transientCodes: [],
+    job: ({ name }) => ({ apiVersion: 'batch/v1', kind: 'Job', metadata: { name } }),
+  })
+
+  test('is one run’s alone: of all kinds that are asked for in one plan one makes its Job, and none beside another', () => {
+    let begun = 0
+    fc.assert(
+      fc.property(past, (story) => {
+        const world = worldOf(story)
+        const isFree = story.every(({ remains }) => !['job', 'pod'].includes(remains))
+        // What is started is written down first, and planned again.
+        for (let look = 0; look < 2; look += 1) {
+          const states = kinds.map((kind) => [kind, advance(world.observed(), need(kind))] as const)
+          const made = states.filter(([, { actions }]) => actions.some((action) => action.do === 'create'))
+          expect(made.length).toBeLessThanOrEqual(isFree ? 1 : 0)
+          begun += made.length
+          const runs = states.flatMap(([kind, { run }]) => (run ? [[kind, run]] : []))
+          world.instance = { ...world.instance, status: { observedGeneration: 1, runs: Object.fromEntries(runs) } }
+        }
+      }),
+      { numRuns: 500 },
+    )
+    expect(begun).toBeGreaterThan(0)
+  })
+
+  test('is given back by a run that was written down and whose database went away before it began', () => {
+    const world = new World()
+    world.settle()
+    world.change({ image: { tag: '2' } })
+    world.record()
+    expect(world.instance.status?.runs?.migrate).toMatchObject({ phase: 'Pending' })
+    const set = world.find<StatefulSet>('StatefulSet', 'crawl-db')
+    if (set?.status) set.status = { ...set.status, readyReplicas: 0 }
+    world.step()
+    expect(world.instance.status?.runs?.migrate).toMatchObject({ phase: 'Failed' })
+    world.settle()
+    expect(world.made).toHaveLength(2)
+    expect(world.condition('Ready')).toMatchObject({ status: 'True' })
   })
 })
 

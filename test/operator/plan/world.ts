@@ -36,6 +36,8 @@ export class World {
   schemaReading: Observed['schemaReading']
   /** Every Job that was ever made. */
   readonly made: string[] = []
+  /** How often the password of the managed database was changed. */
+  secretTurns = 0
   #uid = 100
 
   constructor(instance = instanceOf()) {
@@ -45,7 +47,7 @@ export class World {
   observed(): Observed {
     const own = this.children.find(({ kind, metadata }) => kind === 'Secret' && metadata.name === 'crawl-db')
     const isKeyed = this.find('Secret', 'crawl-hash-key') !== undefined
-    const version = `v-${own?.metadata.uid}`
+    const version = `v-${own?.metadata.uid}-${this.secretTurns}`
     const known: SecretState = isKeyed ? { state: 'usable', version } : { state: 'unread' }
     const managed: SecretState = own ? known : { state: 'missing' }
     const { service, owner } = this.external ?? { service: managed, owner: managed }
@@ -55,13 +57,17 @@ export class World {
 
   /** One reconcile as reconcile.ts does it; answers the actions. */
   step(): Action[] {
-    const planned = plan(this.observed())
-    this.#record(planned)
+    this.record()
     const next = plan(this.observed())
     const actions = stepsOf(next).flatMap((step) => step.actions ?? [])
     for (const action of actions) this.#carryOut(action)
     this.#record(next)
     return actions
+  }
+
+  /** Writes down what is planned, as before anything is made. */
+  record(): void {
+    this.#record(plan(this.observed()))
   }
 
   /** Reconciles, letting `between` happen each time, until nothing is done any more. */

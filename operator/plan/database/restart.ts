@@ -1,0 +1,25 @@
+import type { Manifest } from '../../desired/child.ts'
+import { covers, differs, stamped } from '../differs.ts'
+import type { Observed, StatefulSet } from '../observed.ts'
+import type { Step } from '../step.ts'
+import { taskAtWork } from '../turn.ts'
+import { liveDatabase } from './live.ts'
+
+/** The end of a task is seen; this is for one that was not. */
+const TASK_LOOK_MS = 30_000
+
+/** Whether what is wanted starts the server anew that is there. What somebody edited beside the pod only comes back. */
+export function isRestart(observed: Observed, wanted: Manifest): boolean {
+  const live = liveDatabase(observed)
+  if (live === undefined) return false
+  const { spec } = wanted as Manifest & StatefulSet
+  return differs(live, stamped(wanted)) === 'changed' || !covers(live.spec?.template, spec?.template)
+}
+
+/** The step of a restart that waits until nothing works on the database any more; undefined where nothing does. */
+export function waitForTurn(observed: Observed, what: string): Pick<Step, 'why' | 'requeueAfterMs'> | undefined {
+  const task = taskAtWork(observed)
+  if (task === undefined) return undefined
+  const message = `${what} once the ${task.kind} ${task.metadata.name} has ended.`
+  return { why: { reason: 'RestartPending', message }, requeueAfterMs: TASK_LOOK_MS }
+}
