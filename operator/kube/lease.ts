@@ -51,15 +51,16 @@ type Lease = KubeObject & { metadata: ObjectMeta; spec?: LeaseSpec }
 /** Of the time between two renewals, after one that failed: an API server that answers every third call only must not cost the lease. */
 const FAILED_PART = 1 / 4
 
-/** Of the time between two attempts: whoever did not look for longer was frozen, or could not reach the API server. */
-const UNWATCHED_PERIODS = 2
+/** Of the time between two attempts: so long a lease that was deleted is left to its holder, who makes it again. */
+const HOLDER_FIRST_PERIODS = 2
 
 /** Its rhythm: `waiting` for the lease, `leading`, and for good `lost`, or `stopped` when asked to end. */
 type Phase = 'waiting' | 'leading' | 'lost' | 'stopped'
 
 /**
  * One leader among the replicas, by a Lease, as client-go does it: the age of somebody else's lease is measured by our own
- * monotonic clock since we saw it change, so that clocks need not agree.
+ * monotonic clock since we saw it change, so that clocks need not agree. Unlike client-go's, a replica that makes the lease
+ * holds it for a whole duration before it leads: somebody may have deleted one, whose holder writes up to its end.
  */
 export class LeaderElector implements BackgroundService {
   readonly name = 'leader election'
@@ -72,10 +73,10 @@ export class LeaderElector implements BackgroundService {
   /** The lease as it was last read or written. */
   #lease: Lease | undefined
   #changedAtMs = 0
-  /** When the API server last answered what lease there is. */
-  #lookedAtMs = 0
   /** The known lease was deleted since. */
   #isGone = false
+  /** Having made the lease, this replica leads from here on, if it holds it without a gap. */
+  #mayLeadFromMs = 0
 
   constructor(options: LeaderElectorOptions) {
     this.#options = options
@@ -115,7 +116,7 @@ export class LeaderElector implements BackgroundService {
     const startedAtMs = this.#options.clock.monotonicMs()
     const isHeld = await this.#tryToHold()
     if (isHeld) this.#hold(startedAtMs)
-    else if (this.#phase === 'leading' && this.holder !== this.#options.identity) this.#lose('another replica holds it')
+    else if (this.#phase === 'leading' && !this.#isOurs) this.#lose('another replica holds it')
   }
 
   async #run(): Promise<void> {
@@ -147,8 +148,9 @@ export class LeaderElector implements BackgroundService {
 
   /** The time counts from before the request: it was in the lease's life that the answer travelled. */
   #hold(startedAtMs: number): void {
-    const { settings, onElected } = this.#options
+    const { settings, onElected, clock } = this.#options
     if (this.#phase !== 'waiting' && this.#phase !== 'leading') return
+    if (this.#phase === 'waiting' && clock.monotonicMs() < this.#mayLeadFromMs) return
     this.#heldUntilMs = startedAtMs + settings.renewDeadlineMs
     if (this.#phase === 'leading') return
     this.#phase = 'leading'
@@ -164,22 +166,21 @@ export class LeaderElector implements BackgroundService {
 
   /** Whether the lease is ours now. */
   async #tryToHold(): Promise<boolean> {
-    const { identity } = this.#options
-    // Who leads knows the newest version: its own last write.
-    if (this.#phase === 'leading' && this.holder === identity) return this.#write(this.#lease)
+    // Who holds it knows the newest version: its own last write.
+    if (this.#isOurs && !this.#isGone) return this.#write(this.#lease)
     const found = await this.#look()
-    if (this.#isOthers() && !this.#hasRunOut()) return false
-    return this.#write(found)
+    const mayTake = found === undefined ? this.#isLeftByHolder() : !this.#isOthers() || this.#hasRunOut()
+    return mayTake && this.#write(found)
   }
 
   /** Reads the lease; undefined where there is none. */
   async #look(): Promise<Lease | undefined> {
-    const { client, clock, namespace, name } = this.#options
-    const unwatchedMs = clock.monotonicMs() - this.#lookedAtMs
+    const { client, namespace, name } = this.#options
     const found = await client.get<Lease>(LEASES, namespace, name)
-    this.#lookedAtMs = clock.monotonicMs()
-    if (found === undefined) this.#noteGone(unwatchedMs)
+    if (found === undefined) this.#noteGone()
     else if (this.#isGone || found.metadata.resourceVersion !== this.#lease?.metadata.resourceVersion) this.#know(found)
+    // Made by a request whose answer was lost: when it arrived is not known.
+    if (found !== undefined && this.#isOurs) this.#holdFromNow()
     return found
   }
 
@@ -189,54 +190,72 @@ export class LeaderElector implements BackgroundService {
     this.#changedAtMs = this.#options.clock.monotonicMs()
   }
 
-  /**
-   * Whoever held it when somebody deleted it may write up to its end, and makes it again before that. In a time that was not
-   * watched another one may have been made, and deleted too.
-   */
-  #noteGone(unwatchedMs: number): void {
-    const wasWatched = unwatchedMs <= UNWATCHED_PERIODS * this.#options.settings.retryPeriodMs
-    if (this.#lease === undefined || (this.#isGone && wasWatched)) return
+  #noteGone(): void {
+    if (this.#lease === undefined || this.#isGone) return
     this.#isGone = true
     this.#changedAtMs = this.#options.clock.monotonicMs()
   }
 
+  /** While this replica holds the lease nobody renews another one: who held one before is at its end after a duration. */
+  #holdFromNow(): void {
+    this.#mayLeadFromMs = this.#options.clock.monotonicMs() + this.#options.settings.durationMs
+  }
+
+  get #isOurs(): boolean {
+    return this.holder === this.#options.identity
+  }
+
   #isOthers(): boolean {
-    return this.#isGone || (this.holder !== '' && this.holder !== this.#options.identity)
+    return this.holder !== '' && !this.#isOurs
+  }
+
+  #isLeftByHolder(): boolean {
+    const { clock, settings } = this.#options
+    const goneForMs = clock.monotonicMs() - this.#changedAtMs
+    return this.#lease === undefined || goneForMs >= HOLDER_FIRST_PERIODS * settings.retryPeriodMs
   }
 
   #hasRunOut(): boolean {
     const { clock, settings } = this.#options
-    // Of one that is gone nobody knows who held it last.
-    const seconds = this.#isGone ? undefined : this.#lease?.spec?.leaseDurationSeconds
+    const seconds = this.#lease?.spec?.leaseDurationSeconds
     const durationMs = seconds === undefined ? settings.durationMs : seconds * 1_000
     return clock.monotonicMs() - this.#changedAtMs >= durationMs
   }
 
   /** False where somebody was faster; what they wrote is read at the next attempt. */
-  async #write(lease: Lease | undefined, isRenewal = this.#phase === 'leading'): Promise<boolean> {
-    const { client, settings, identity } = this.#options
-    const spec = this.#newSpec(lease?.spec, identity, settings.durationMs / 1_000)
+  async #write(lease: Lease | undefined, isFirstTry = true): Promise<boolean> {
     try {
-      this.#know(await this.#put(client, lease, spec))
+      await this.#put(lease)
       return true
     } catch (error) {
-      // Somebody has deleted it: whoever makes the new one leads.
-      if (hasCode(error, 404) && lease !== undefined) return this.#write(undefined)
+      if (hasCode(error, 404) && lease !== undefined) return this.#writeDeleted()
       if (!hasCode(error, 409)) throw error
       const found = await this.#look()
       // Our own last write, whose answer was lost.
-      return isRenewal && this.holder === identity && found !== undefined ? this.#write(found, false) : false
+      const isOwnWrite = isFirstTry && this.#phase === 'leading' && this.#isOurs && found !== undefined
+      return isOwnWrite && (await this.#write(found, false)) && this.isLeader
     }
   }
 
-  #put(client: KubeClient, lease: Lease | undefined, spec: LeaseSpec): Promise<Lease> {
-    const { namespace, name } = this.#options
+  /** Who leads makes it again. Only in its time: later another one may have led, by a lease that was deleted too. */
+  async #writeDeleted(): Promise<boolean> {
+    if (this.#phase === 'leading') return (await this.#write(undefined)) && this.isLeader
+    this.#noteGone()
+    return false
+  }
+
+  async #put(lease: Lease | undefined): Promise<void> {
+    const { client, settings, namespace, name, identity } = this.#options
     const { apiVersion, kind } = LEASES
-    if (lease !== undefined) return client.replace({ ...lease, apiVersion, kind, spec }, { signal: this.#abort.signal })
-    return client.create<Lease>(
-      { apiVersion, kind, metadata: { namespace, name }, spec },
-      { signal: this.#abort.signal },
-    )
+    const spec = this.#newSpec(lease?.spec, identity, settings.durationMs / 1_000)
+    const options = { signal: this.#abort.signal }
+    if (lease === undefined) {
+      this.#know(await client.create<Lease>({ apiVersion, kind, metadata: { namespace, name }, spec }, options))
+      return this.#holdFromNow()
+    }
+    this.#know(await client.replace<Lease>({ ...lease, apiVersion, kind, spec }, options))
+    // It was at its end, or given back: nobody leads any more.
+    if (lease.spec?.holderIdentity !== identity) this.#mayLeadFromMs = 0
   }
 
   #newSpec(before: LeaseSpec | undefined, identity: string, leaseDurationSeconds: number): LeaseSpec {

@@ -50,13 +50,16 @@ afterAll(async () => {
 const lease = async () => client.get<Lease>(LEASES, space.name, LEASE)
 const holderOf = (held: Lease | undefined) => held?.spec.holderIdentity.split('_')[0] ?? ''
 
-/** The replica that leads: it renews the lease now. */
+const LEADS = '{name="storageinstance"}'
+
+/** The replica that leads: it renews the lease now, and not only until the former one's would have ended. */
 async function leader(): Promise<KeptReplica> {
   const before = await lease()
   return eventually(async () => {
     const held = await lease()
     const found = replicas.find(({ name }) => name === holderOf(held))
     if (found === undefined || held?.spec.renewTime === before?.spec.renewTime) throw new Error('Nobody leads.')
+    if ((await found.process.metric('leader_election_master_status'))[LEADS] !== 1) throw new Error('It waits to lead.')
     return found
   }, TIMES)
 }

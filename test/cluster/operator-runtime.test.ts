@@ -176,6 +176,10 @@ describe('two replicas of the operator', () => {
   const lease = () => client.get<Lease>(LEASES, namespace.name, 'sonoma-storage-operator')
   const holder = async () => (await lease())?.spec.holderIdentity.split('_')[0]
 
+  /** Who made the Lease holds it for a while before that. */
+  const leads = async (replica: OperatorProcess) =>
+    (await replica.metric('leader_election_master_status'))['{name="storageinstance"}'] === 1
+
   function startReplica(name: string): OperatorProcess {
     const times = { LEASE_DURATION: '4s', LEASE_RENEW_DEADLINE: '3s', LEASE_RETRY_PERIOD: '500ms' }
     const place = { KUBECONFIG: activeKubeconfig(), WATCH_NAMESPACES: namespace.name, POD_NAMESPACE: namespace.name }
@@ -199,7 +203,7 @@ describe('two replicas of the operator', () => {
 
   test('one leads; frozen past its lease it ends with exit code 3 and has written nothing; the next one gives it back', async () => {
     const first = startReplica('first')
-    await eventually(async () => (await holder()) === 'first', { timeoutMs: 30_000 })
+    await eventually(() => leads(first), { timeoutMs: 30_000 })
     const second = startReplica('second')
     await eventually(async () => (await second.readiness()) === 200, { timeoutMs: 30_000 })
     first.signal('SIGSTOP')
@@ -222,12 +226,7 @@ describe('two replicas of the operator', () => {
 
   test('nothing is written while nothing changes but the lease', async () => {
     const only = startReplica('only')
-    await eventually(
-      async () => (await only.metric('leader_election_master_status'))['{name="storageinstance"}'] === 1,
-      {
-        timeoutMs: 30_000,
-      },
-    )
+    await eventually(() => leads(only), { timeoutMs: 30_000 })
     const writes = async () => {
       const requests = Object.entries(await only.metric('rest_client_requests_total'))
       return Object.fromEntries(requests.filter(([labels]) => !labels.includes('method="GET"')))

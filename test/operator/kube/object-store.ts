@@ -15,6 +15,9 @@ export class ObjectStore {
   outage: Error | undefined
   /** So many of the next writes over what is there are carried out and answered with an error. */
   lost = 0
+  /** What happens before an object is made, and before the answer that it was. */
+  beforeCreate: () => void = () => {}
+  afterCreate: () => void = () => {}
   #version = 0
 
   /** The part of the client that answers from here. */
@@ -33,7 +36,10 @@ export class ObjectStore {
   #create(object: Stored): Stored {
     if (this.outage) throw this.outage
     if (this.objects.has(object.metadata.name)) throw new ApiError(409, 'AlreadyExists', 'exists')
-    return this.#put(object)
+    this.beforeCreate()
+    const put = this.#put(object)
+    this.afterCreate()
+    return put
   }
 
   #replace(object: Stored): Stored {
