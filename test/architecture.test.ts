@@ -106,6 +106,16 @@ describe('the operator', () => {
     expect(offences('operator/tasks/', /^(@kubernetes\/|cdk8s|operator\/(kube|reconcile|process)\/)/)).toEqual([])
   })
 
+  test('has one definition of its name and of its API group', () => {
+    const named = (literal: string) => inFolder('operator/').filter(({ text }) => text.includes(`'${literal}'`))
+    const paths = (literal: string) => named(literal).map(({ path }) => path)
+    expect(paths('storage.sonoma.dev')).toEqual(['operator/api/labels.ts'])
+    // The name of the Lease can be set, and only happens to be the same.
+    expect(paths('sonoma-storage-operator').sort()).toEqual(['operator/api/labels.ts', 'operator/contract.ts'])
+    const versioned = inFolder('operator/').filter(({ text }) => /'storage\.sonoma\.dev\//.test(text))
+    expect(versioned.map(({ path }) => path)).toEqual([])
+  })
+
   test('describes its resources without running anything', () => {
     expect(offences('operator/api/', /^(?!operator\/api\/|typebox$)/)).toEqual([])
   })

@@ -1,3 +1,5 @@
+import type { Component } from './names.ts'
+
 /** Group of the custom resources. */
 export const GROUP = 'storage.sonoma.dev'
 /** Their version. */
@@ -8,7 +10,7 @@ export const API_VERSION = `${GROUP}/${VERSION}`
 /** The operator's name: `app.kubernetes.io/managed-by` of every child. */
 export const MANAGED_BY = 'sonoma-storage-operator'
 /** Field manager of everything that the operator writes. */
-export const FIELD_MANAGER = 'sonoma-storage-operator'
+export const FIELD_MANAGER = MANAGED_BY
 
 const APPLICATION = 'sonoma-storage'
 
@@ -33,21 +35,6 @@ export const ANNOTATIONS = {
   /** The instance's own name: confirms `deletionPolicy: Delete`. */
   confirmDelete: `${GROUP}/confirm-delete`,
 } as const
-
-/** What a child is for; `app.kubernetes.io/component`. `operator` is the operator itself. */
-export type Component =
-  | 'operator'
-  | 'api'
-  | 'metrics'
-  | 'database'
-  | 'migrate'
-  | 'probe'
-  | 'settings'
-  | 'backup'
-  | 'wal-receiver'
-  | 'verify'
-  | 'restore'
-  | 'maintain'
 
 /** Selects what the operator manages, of every instance. */
 export const MANAGED_SELECTOR = `${LABELS.managedBy}=${MANAGED_BY}`

@@ -1,14 +1,33 @@
+import type { RunKind } from './run-kinds.ts'
+
 /** Longest name of a StorageInstance, so that the names of all children fit into 63 characters. */
 export const INSTANCE_NAME_LENGTH = 36
 
 /** Longest name of a StorageBackup or StorageRestore: a run's name fits, and its Jobs may add to it. */
 export const RUN_NAME_LENGTH = 52
 
-/** What is added to a lasting child's name. `data-1` counts up when a restore swaps the volume. */
-export type Purpose = 'api' | 'metrics' | 'db' | 'db-tls' | 'db-ca' | 'hash-key' | 'wal' | 'backup' | `data-${number}`
+/** What is added to a lasting child's name, and the component that the child belongs to. */
+const COMPONENT_OF = {
+  api: 'api',
+  'hash-key': 'api',
+  metrics: 'metrics',
+  db: 'database',
+  'db-tls': 'database',
+  'db-ca': 'database',
+  wal: 'wal-receiver',
+  backup: 'backup',
+} as const
 
-/** Kinds of runs; at most one of `migrate`, `backup`, `verify`, `restore` and `maintain` at a time on one database. */
-export type RunKind = 'migrate' | 'probe' | 'settings' | 'backup' | 'verify' | 'restore' | 'maintain'
+/** The last part of a lasting child's name. `data-1` counts up when a restore swaps the volume. */
+export type Purpose = keyof typeof COMPONENT_OF | `data-${number}`
+
+/** What a child is for; `app.kubernetes.io/component`. `operator` is the operator itself. */
+export type Component = 'operator' | (typeof COMPONENT_OF)[keyof typeof COMPONENT_OF] | RunKind
+
+/** The component of a lasting child. */
+export function componentOf(purpose: Purpose): Component {
+  return purpose in COMPONENT_OF ? COMPONENT_OF[purpose as keyof typeof COMPONENT_OF] : 'database'
+}
 
 /** `<instance>-<purpose>`. */
 export function childName(instance: string, purpose: Purpose): string {

@@ -1,5 +1,5 @@
-import { type Component, labelsOf } from '../api/labels.ts'
-import { childName, type Purpose } from '../api/names.ts'
+import { labelsOf } from '../api/labels.ts'
+import { childName, componentOf, type Purpose } from '../api/names.ts'
 import type { KubeObject, ObjectMeta, OwnerReference } from '../api/object.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 
@@ -11,7 +11,6 @@ export type ChildOptions = {
   kind: string
   /** The last part of the name: `api` in `crawl-api`. */
   purpose: Purpose
-  component: Component
   annotations?: Record<string, string>
 }
 
@@ -24,11 +23,11 @@ export function child(instance: StorageInstance, options: ChildOptions, body: Re
 /** The same metadata without the owner: for what outlives the instance. */
 export function childMeta(instance: StorageInstance, options: ChildOptions): ObjectMeta {
   const { name, namespace } = instance.metadata
-  const { purpose, component, annotations } = options
+  const { purpose, annotations } = options
   return {
     name: childName(name, purpose),
     namespace,
-    labels: labelsOf(name, component),
+    labels: labelsOf(name, componentOf(purpose)),
     ...(annotations && { annotations }),
   }
 }

@@ -9,5 +9,5 @@ export const HASH_KEY_FIELD = 'key'
  * annotation that many may read, would let anybody try passwords against it.
  */
 export function hashKeySecret(instance: StorageInstance): Manifest {
-  return child(instance, { apiVersion: 'v1', kind: 'Secret', purpose: 'hash-key', component: 'api' }, {})
+  return child(instance, { apiVersion: 'v1', kind: 'Secret', purpose: 'hash-key' }, {})
 }

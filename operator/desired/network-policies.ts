@@ -18,7 +18,7 @@ const API_SERVER_PORTS = [443, 6443]
 
 /** Who may talk to the pods of the service, and whom they may talk to. */
 export function apiNetworkPolicy(instance: StorageInstance, options: PolicyOptions): Manifest {
-  return child(instance, policyKind('api', 'api'), {
+  return child(instance, policyKind('api'), {
     spec: {
       podSelector: { matchLabels: selectorOf(instance.metadata.name, 'api') },
       policyTypes: ['Ingress', 'Egress'],
@@ -36,7 +36,7 @@ export function apiNetworkPolicy(instance: StorageInstance, options: PolicyOptio
 export function databaseNetworkPolicy(instance: StorageInstance): Manifest {
   const { name } = instance.metadata
   const own = { podSelector: { matchLabels: { [LABELS.storageInstance]: name } } }
-  return child(instance, policyKind('db', 'database'), {
+  return child(instance, policyKind('db'), {
     spec: {
       podSelector: { matchLabels: selectorOf(name, 'database') },
       policyTypes: ['Ingress', 'Egress'],
@@ -45,8 +45,8 @@ export function databaseNetworkPolicy(instance: StorageInstance): Manifest {
   })
 }
 
-function policyKind<P extends 'api' | 'db', C extends 'api' | 'database'>(purpose: P, component: C) {
-  return { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', purpose, component }
+function policyKind(purpose: 'api' | 'db') {
+  return { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', purpose }
 }
 
 /** With static tokens a caller may be anywhere; otherwise the namespaces of those who are allowed, and the operator. */

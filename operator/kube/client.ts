@@ -1,11 +1,9 @@
+import { FIELD_MANAGER } from '../api/labels.ts'
 import type { KubeObject } from '../api/object.ts'
 import { hasCode } from './api-error.ts'
 import { pathOf, type Resource, resourceOf } from './resources.ts'
 import type { Query, Transport } from './transport.ts'
 import { openWatch, type Watch, type WatchOptions } from './watch.ts'
-
-/** Who owns the fields that the operator applies. */
-export const FIELD_MANAGER = 'sonoma-storage-operator'
 
 export type Call = { signal?: AbortSignal }
 /** `isRepeatable`: tried again although it may have been made, for those who take `AlreadyExists` for their own work. */

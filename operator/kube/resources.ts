@@ -1,3 +1,4 @@
+import { API_VERSION } from '../api/labels.ts'
 /** One kind of object and where the API server keeps it. */
 export type Resource = { apiVersion: string; kind: string; plural: string; namespaced: boolean }
 
@@ -5,11 +6,9 @@ function namespaced(apiVersion: string, kind: string, plural: string): Resource 
   return { apiVersion, kind, plural, namespaced: true }
 }
 
-const STORAGE = 'storage.sonoma.dev/v1alpha1'
-
-export const STORAGE_INSTANCES = namespaced(STORAGE, 'StorageInstance', 'storageinstances')
-export const STORAGE_BACKUPS = namespaced(STORAGE, 'StorageBackup', 'storagebackups')
-export const STORAGE_RESTORES = namespaced(STORAGE, 'StorageRestore', 'storagerestores')
+export const STORAGE_INSTANCES = namespaced(API_VERSION, 'StorageInstance', 'storageinstances')
+export const STORAGE_BACKUPS = namespaced(API_VERSION, 'StorageBackup', 'storagebackups')
+export const STORAGE_RESTORES = namespaced(API_VERSION, 'StorageRestore', 'storagerestores')
 export const CONFIG_MAPS = namespaced('v1', 'ConfigMap', 'configmaps')
 export const PERSISTENT_VOLUME_CLAIMS = namespaced('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims')
 export const PODS = namespaced('v1', 'Pod', 'pods')

@@ -1,4 +1,5 @@
 import { type Dispatcher, request } from 'undici'
+import { MANAGED_BY } from '../api/labels.ts'
 import { backOffMs } from '../runtime/back-off.ts'
 import { type Clock, pause } from '../runtime/clock.ts'
 import { ApiError, errorOfAnswer } from './api-error.ts'
@@ -143,7 +144,7 @@ export class Transport {
   }
 
   #headersOf({ accept, body, contentType = 'application/json' }: ApiRequest): Record<string, string> {
-    const { userAgent = 'sonoma-storage-operator' } = this.#options
+    const { userAgent = MANAGED_BY } = this.#options
     return { accept, 'user-agent': userAgent, ...(body === undefined ? {} : { 'content-type': contentType }) }
   }
 

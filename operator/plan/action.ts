@@ -1,3 +1,4 @@
+import { FIELD_MANAGER } from '../api/labels.ts'
 import type { Manifest } from '../desired/child.ts'
 
 /** One change of the cluster. Each can be repeated, and finds what it did before. */
@@ -18,4 +19,4 @@ export type RandomContent = 'credentials' | 'certificate' | 'hashKey'
 export type Target = { apiVersion: string; kind: string; namespace: string; name: string; uid: string }
 
 /** Field manager of the number of pods, so that an autoscaler can take it over without it ever being nobody's. */
-export const REPLICAS_MANAGER = 'sonoma-storage-operator-replicas'
+export const REPLICAS_MANAGER = `${FIELD_MANAGER}-replicas`

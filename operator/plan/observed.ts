@@ -1,3 +1,4 @@
+import { LABELS, MANAGED_BY } from '../api/labels.ts'
 import type { KubeObject } from '../api/object.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import type { Claim, Deployment, Job, Pod, StatefulSet } from './live-objects.ts'
@@ -59,9 +60,7 @@ export function isOurs({ metadata }: StorageInstance, { kind, metadata: live }: 
 
 /** Whether an object was made for an instance of this name; it may be one that is gone. */
 export function isLabelled(instance: string, labels: Record<string, string> = {}): boolean {
-  return labels['app.kubernetes.io/managed-by'] === MANAGED_BY && labels['storage.sonoma.dev/instance'] === instance
+  return labels[LABELS.managedBy] === MANAGED_BY && labels[LABELS.storageInstance] === instance
 }
-
-const MANAGED_BY = 'sonoma-storage-operator'
 
 export type { Claim, Deployment, Job, Pod, StatefulSet }

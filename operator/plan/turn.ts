@@ -1,5 +1,5 @@
 import { LABELS } from '../api/labels.ts'
-import type { RunKind } from '../api/names.ts'
+import { RUN_KIND_NAMES, type RunKind, usesDatabase } from '../api/run-kinds.ts'
 import type { Job, Observed, Pod } from './observed.ts'
 import { endOf, isAlive } from './runs/job-end.ts'
 
@@ -8,15 +8,14 @@ import { endOf, isAlive } from './runs/job-end.ts'
  * status, Jobs and pods say it.
  */
 
-/** Kinds of runs that use the database, in the order in which they come where several began in the same second. */
-const IN_ORDER: readonly RunKind[] = ['migrate', 'restore', 'backup', 'verify', 'maintain']
+const IN_ORDER = RUN_KIND_NAMES.filter(usesDatabase)
 
 /** A Job that has no pod after this time has something else in its way, and a restart need not wait for it. */
 const POD_WAIT_MS = 60_000
 
 /** Whether a run of this kind may make its Job: nothing of another run is left, and none was written down earlier. */
 export function mayBegin(observed: Observed, kind: RunKind): boolean {
-  if (!IN_ORDER.includes(kind)) return true
+  if (!usesDatabase(kind)) return true
   return !isInUse(observed) && !IN_ORDER.some((other) => other !== kind && isEarlier(observed, other, kind))
 }
 
@@ -41,7 +40,7 @@ function isEarlier({ instance }: Observed, other: RunKind, kind: RunKind): boole
 }
 
 function isTask({ metadata }: Job | Pod): boolean {
-  return IN_ORDER.some((kind) => kind === metadata.labels?.[LABELS.component])
+  return usesDatabase(metadata.labels?.[LABELS.component])
 }
 
 /** A pod without a node does nothing, however long it may wait for one. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
+import { GROUP } from '../api/labels.ts'
 import { KubeClient } from '../kube/client.ts'
 import type { Connection } from '../kube/connection.ts'
 import { KubeEvents } from '../kube/events.ts'
@@ -148,7 +149,7 @@ export class Operator {
     return new KubeEvents({
       client,
       clock,
-      controller: 'storage.sonoma.dev/operator',
+      controller: `${GROUP}/operator`,
       instance: config.podName,
       onError: (error) => log.warn({ error, reason: 'EventNotWritten' }, 'an event could not be written'),
       onDropped: () => this.#metrics.eventDropped(),

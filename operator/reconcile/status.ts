@@ -1,5 +1,5 @@
 import type { Condition } from '../api/conditions.ts'
-import { selectorOf, selectorText } from '../api/labels.ts'
+import { ANNOTATIONS, selectorOf, selectorText } from '../api/labels.ts'
 import type { StorageInstanceStatus } from '../api/storage-instance.ts'
 import { databaseOf } from '../api/unions.ts'
 import { endpointOf } from '../desired/api/service.ts'
@@ -101,7 +101,7 @@ function withDeletionNote({ instance }: Instance, finding: Finding): Finding {
   const isUnconfirmed = instance.spec.deletionPolicy === 'Delete' && !isDataDeleted(instance)
   if (finding.type !== 'Ready' || !isUnconfirmed) return finding
   const { name } = instance.metadata
-  const note = `deletionPolicy Delete is not confirmed, so the data would be kept. To confirm it: kubectl annotate si ${name} storage.sonoma.dev/confirm-delete=${name}.`
+  const note = `deletionPolicy Delete is not confirmed, so the data would be kept. To confirm it: kubectl annotate si ${name} ${ANNOTATIONS.confirmDelete}=${name}.`
   return { ...finding, message: `${finding.message} ${note}` }
 }
 

@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox'
 import { Conditions } from '../conditions.ts'
 import { count, seconds, text, time } from '../fields.ts'
 import { NOT_IMPLEMENTED } from '../not-implemented.ts'
+import { RUN_KIND_NAMES, type RunKind, runKind } from '../run-kinds.ts'
 
 /** Phases of a run; the last two are its ends. */
 export const RUN_PHASES = ['Pending', 'Running', 'Verifying', 'Succeeded', 'Failed'] as const
@@ -30,10 +31,11 @@ const later = Type.Optional(
   Type.Object(RUN_FIELDS, { description: 'The latest run of this kind.', ...NOT_IMPLEMENTED }),
 )
 
-const Runs = Type.Object(
-  { migrate: run, probe: run, settings: run, backup: later, verify: later, restore: later, maintain: later },
-  { description: 'The latest run of each kind.' },
-)
+const RUNS = Object.fromEntries(
+  RUN_KIND_NAMES.map((kind) => [kind, runKind(kind).program === undefined ? later : run]),
+) as Record<RunKind, typeof run>
+
+const Runs = Type.Object(RUNS, { description: 'The latest run of each kind.' })
 
 const Api = Type.Object(
   {

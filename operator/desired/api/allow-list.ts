@@ -20,7 +20,7 @@ export function apiAllowList(instance: StorageInstance, { wasFilled }: { wasFill
   }))
   const isFilled = wasFilled || named.length > 0
   const list = isFilled && named.length === 0 ? [{ namespace, serviceAccount: NOBODY, access: 'Read' }] : named
-  const options = { apiVersion: 'v1', kind: 'ConfigMap', purpose: 'api', component: 'api' } as const
+  const options = { apiVersion: 'v1', kind: 'ConfigMap', purpose: 'api' } as const
   const annotations = isFilled ? { annotations: { [CHILD_ANNOTATIONS.allowList]: 'filled' } } : {}
   return child(
     instance,

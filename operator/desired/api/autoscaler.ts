@@ -10,7 +10,6 @@ export function apiAutoscaler(instance: StorageInstance, autoscaling: Autoscalin
     apiVersion: 'autoscaling/v2',
     kind: 'HorizontalPodAutoscaler',
     purpose: 'api',
-    component: 'api',
   } as const
   const { minReplicas, maxReplicas, targetCPUUtilizationPercentage: averageUtilization } = autoscaling
   const name = childName(instance.metadata.name, 'api')

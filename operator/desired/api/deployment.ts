@@ -24,7 +24,6 @@ export function apiDeployment(instance: StorageInstance, release: ApiRelease): M
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     purpose: 'api',
-    component: 'api',
     annotations: secretNote(release),
   } as const
   const deployment = child(instance, kind, {

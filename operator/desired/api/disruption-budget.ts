@@ -8,7 +8,6 @@ export function apiDisruptionBudget(instance: StorageInstance): Manifest {
     apiVersion: 'policy/v1',
     kind: 'PodDisruptionBudget',
     purpose: 'api',
-    component: 'api',
   } as const
   const selector = { matchLabels: selectorOf(instance.metadata.name, 'api') }
   return child(instance, options, {

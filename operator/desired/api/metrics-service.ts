@@ -5,7 +5,7 @@ import { child, type Manifest } from '../child.ts'
 
 /** For Prometheus, which asks every pod by itself: no address of its own, and a component that ServiceMonitors select. */
 export function metricsService(instance: StorageInstance): Manifest {
-  const options = { apiVersion: 'v1', kind: 'Service', purpose: 'metrics', component: 'metrics' } as const
+  const options = { apiVersion: 'v1', kind: 'Service', purpose: 'metrics' } as const
   return child(instance, options, {
     spec: {
       clusterIP: 'None',

@@ -6,7 +6,7 @@ import { child, type Manifest } from '../child.ts'
 
 /** The address of the service inside the cluster. */
 export function apiService(instance: StorageInstance): Manifest {
-  const options = { apiVersion: 'v1', kind: 'Service', purpose: 'api', component: 'api' } as const
+  const options = { apiVersion: 'v1', kind: 'Service', purpose: 'api' } as const
   const ports = [{ name: 'http', port: HTTP_PORT, targetPort: 'http', protocol: 'TCP' }]
   return child(instance, options, { spec: { selector: selectorOf(instance.metadata.name, 'api'), ports } })
 }

@@ -17,7 +17,7 @@ export function databaseClaim(instance: StorageInstance, options: ClaimOptions):
   const { purpose, size, storageClassName, isDeleted } = options
   const kind = { apiVersion: 'v1', kind: 'PersistentVolumeClaim' }
   const annotations = { [CHILD_ANNOTATIONS.instanceUid]: instance.metadata.uid ?? '' }
-  const metadata = childMeta(instance, { ...kind, purpose, component: 'database', annotations })
+  const metadata = childMeta(instance, { ...kind, purpose, annotations })
   return {
     ...kind,
     metadata: { ...metadata, ...(isDeleted && { ownerReferences: [ownerReference(instance)] }) },

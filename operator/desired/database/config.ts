@@ -40,7 +40,7 @@ function filesFor(instance: StorageInstance, database: TunedDatabase, volumeByte
 
 /** The ConfigMap with those files. */
 export function databaseConfig(instance: StorageInstance, database: TunedDatabase): Manifest {
-  const options = { apiVersion: 'v1', kind: 'ConfigMap', purpose: 'db', component: 'database' } as const
+  const options = { apiVersion: 'v1', kind: 'ConfigMap', purpose: 'db' } as const
   return child(instance, options, { data: databaseFiles(instance, database) })
 }
 

@@ -6,7 +6,7 @@ export const DATABASE_PORT = 5432
 
 /** An address that stays when the pod is replaced; connections fail at once while there is none, instead of looking for it. */
 export function databaseService(instance: StorageInstance): Manifest {
-  const options = { apiVersion: 'v1', kind: 'Service', purpose: 'db', component: 'database' } as const
+  const options = { apiVersion: 'v1', kind: 'Service', purpose: 'db' } as const
   return child(instance, options, {
     spec: {
       selector: selectorOf(instance.metadata.name, 'database'),

@@ -40,7 +40,6 @@ export function databaseStatefulSet(instance: StorageInstance, options: Database
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',
     purpose: 'db',
-    component: 'database',
     annotations: secretNote(options),
   } as const
   const annotations = {

@@ -28,7 +28,7 @@ export function migrateJob(instance: StorageInstance, { run, image, contracts }:
     ...serviceRole(instance),
     ...Object.entries(plain).map(([name, value]) => ({ name, value })),
   ]
-  return taskJob(instance, { component: 'migrate', run, image, env })
+  return taskJob(instance, { kind: 'migrate', run, image, env })
 }
 
 /** The role that the service uses in a managed database: made by the run, which knows what the role has to be granted. */

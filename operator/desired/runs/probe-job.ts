@@ -13,5 +13,5 @@ export function probeJob(instance: StorageInstance, run: RunStatus, image: strin
     secretEnv('DATABASE_URL', ownerSecret(instance)),
     ...(replication ? [secretEnv('REPLICATION_URL', replication)] : []),
   ]
-  return taskJob(instance, { component: 'probe', run, image, env })
+  return taskJob(instance, { kind: 'probe', run, image, env })
 }

@@ -13,5 +13,5 @@ export function settingsJob(instance: StorageInstance, { run, database, image }:
   // Kubernetes takes $(NAME) in a value for another variable, and two dollars for one.
   const env = [{ name: 'POSTGRESQL_CONF', value: conf.replaceAll('$', '$$$$') }]
   const resources = { requests: DEFAULT_RESOURCES.task.requests, limits: { memory: String(databaseMemory(database)) } }
-  return taskJob(instance, { component: 'settings', run, image, env, command: ['node'], resources })
+  return taskJob(instance, { kind: 'settings', run, image, env, resources })
 }

@@ -1,6 +1,7 @@
 import type { Resources } from '../../api/fields.ts'
 import type { RunStatus } from '../../api/instance/status.ts'
 import { LABELS, labelsOf } from '../../api/labels.ts'
+import { type RunKind, runKind } from '../../api/run-kinds.ts'
 import type { StorageInstance } from '../../api/storage-instance.ts'
 import { type Manifest, ownerReference } from '../child.ts'
 import { DEFAULT_RESOURCES } from '../container-resources.ts'
@@ -9,12 +10,10 @@ import { pullSecretsOf } from '../image.ts'
 import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from '../pod-security.ts'
 
 export type TaskOptions = {
-  component: 'migrate' | 'probe' | 'settings'
+  kind: RunKind
   run: RunStatus
   image: string
   env: object[]
-  /** Where the image is not that of the service, whose entry point is Node and whose pull policy the spec has. */
-  command?: string[]
   resources?: Resources
 }
 
@@ -25,9 +24,9 @@ const GRACE_SECONDS = 30
  * knows how it ended), and is stopped at the run's deadline.
  */
 export function taskJob(instance: StorageInstance, options: TaskOptions): Manifest {
-  const { component, run } = options
+  const { kind, run } = options
   const { name, namespace } = instance.metadata
-  const labels = { ...labelsOf(name, component), [LABELS.run]: run.name }
+  const labels = { ...labelsOf(name, kind), [LABELS.run]: run.name }
   const limitMs = Date.parse(run.deadline) - Date.parse(run.startedAt)
   return {
     apiVersion: 'batch/v1',
@@ -57,14 +56,16 @@ function pod(instance: StorageInstance, options: TaskOptions): object {
 }
 
 function container(instance: StorageInstance, options: TaskOptions): object {
-  const { component, image, env, command, resources = DEFAULT_RESOURCES.task } = options
-  const program = `/srv/operator/tasks/${component}.js`
+  const { kind, image, env, resources = DEFAULT_RESOURCES.task } = options
+  const program = `/srv/operator/tasks/${runKind(kind).program}.js`
+  // The entry point of the service's image is Node, and the spec has its pull policy.
+  const isService = runKind(kind).image === 'service'
   return {
-    name: component,
+    name: kind,
     image,
-    imagePullPolicy: command ? 'IfNotPresent' : instance.spec.image.pullPolicy,
+    imagePullPolicy: isService ? instance.spec.image.pullPolicy : 'IfNotPresent',
     // The SQL parser is WebAssembly, and optimising it takes more memory than all the rest.
-    ...(command ? { command: [...command, program] } : { args: ['--liftoff-only', program] }),
+    ...(isService ? { args: ['--liftoff-only', program] } : { command: ['node', program] }),
     env,
     resources,
     securityContext: CONTAINER_SECURITY,

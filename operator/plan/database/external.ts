@@ -5,16 +5,15 @@ import type { Reason } from '../../api/reasons.ts'
 import type { StorageInstanceStatus } from '../../api/storage-instance.ts'
 import { poolConnections } from '../../desired/api/pool-connections.ts'
 import { RESERVED_CONNECTIONS } from '../../desired/database/tuning.ts'
-import { imageOf } from '../../desired/image.ts'
 import { probeJob } from '../../desired/runs/probe-job.ts'
 import type { Observed, SecretState } from '../observed.ts'
 import { jobTrouble } from '../runs/job-trouble.ts'
 import { advance, type RunNeed, type RunState, rfc3339 } from '../runs/runs.ts'
+import { taskImage } from '../runs/task-image.ts'
 import { sentenceOf, type TaskReport, textOf } from '../runs/task-report.ts'
 import { type Step, unfinished } from '../step.ts'
 import { attemptOf, hasWitness, nextProbeAt } from './reprobe.ts'
 
-const PROBE_LIMIT_MS = 120_000
 const LEAST_VERSION = 150_000
 const UNSUITABLE_LOOK_MS = 600_000
 // Where no pod of the service would notice that the database is back.
@@ -26,12 +25,11 @@ type DatabaseStatus = NonNullable<StorageInstanceStatus['database']>
 export function checkExternalDatabase(observed: Observed, database: ExternalDatabase): Step {
   const broken = brokenSecret(observed, database)
   if (broken !== undefined) return unfinished('blocked', 'DatabaseReachable', broken)
-  const { instance, release } = observed
-  const image = imageOf(instance.spec.image, release.serviceImage)
+  const { instance } = observed
+  const image = taskImage(observed, 'probe')
   const probed = advance(observed, {
     kind: 'probe',
     key: probeKey(observed),
-    limitMs: PROBE_LIMIT_MS,
     job: (run) => probeJob(instance, run, image),
     transientCodes: ['unreachable', 'deadline'],
     ...(!hasWitness(observed) && { mostTransientMs: BLIND_WAIT_MS }),

@@ -79,7 +79,7 @@ function secretShell(
   annotations?: Record<string, string>,
 ): Manifest {
   const kind = { apiVersion: 'v1', kind: 'Secret' }
-  const metadata = childMeta(instance, { ...kind, purpose, component: 'database', annotations })
+  const metadata = childMeta(instance, { ...kind, purpose, annotations })
   return { ...kind, metadata: { ...metadata, ownerReferences: [ownerReference(instance)] } }
 }
 

@@ -8,12 +8,11 @@ import { migrateJob } from '../../desired/runs/migrate-job.ts'
 import type { Observed } from '../observed.ts'
 import { jobTrouble } from '../runs/job-trouble.ts'
 import { advance, calledOff, isActive, isUnderWay, leftovers, type RunState } from '../runs/runs.ts'
+import { taskImage } from '../runs/task-image.ts'
 import { parseReport, sentenceOf, type TaskReport, textOf } from '../runs/task-report.ts'
 import { type Facts, type Step, unfinished } from '../step.ts'
 import { standingDrift } from './drift.ts'
 
-/** How long one migration run may take: indexes of large tables are built in it. */
-const MIGRATE_LIMIT_MS = 6 * 3_600_000
 const TRANSIENT = ['unreachable', 'busy', 'lock_timeout', 'interrupted', 'deadline']
 
 /** Brings the schema to what the wanted image needs, by a run for each reason to have one; done when that has succeeded. */
@@ -81,12 +80,11 @@ function contractRun(observed: Observed): RunStatus | undefined {
 function migrateStep(observed: Observed, { key, contracts }: { key: string; contracts: string[] }): Step {
   const drifted = blockedByDrift(observed, key)
   if (drifted !== undefined) return unfinished('blocked', 'SchemaUpToDate', drifted)
-  const { instance, release } = observed
-  const image = imageOf(instance.spec.image, release.serviceImage)
+  const { instance } = observed
+  const image = taskImage(observed, 'migrate')
   const state = advance(observed, {
     kind: 'migrate',
     key,
-    limitMs: MIGRATE_LIMIT_MS,
     job: (run) => migrateJob(instance, { run, image, contracts }),
     transientCodes: TRANSIENT,
   })

@@ -7,12 +7,12 @@ import { settingsJob } from '../../desired/runs/settings-job.ts'
 import type { Observed } from '../observed.ts'
 import { jobTrouble } from '../runs/job-trouble.ts'
 import { advance, isActive, type RunState } from '../runs/runs.ts'
+import { taskImage } from '../runs/task-image.ts'
 import { parseReport, sentenceOf, type TaskReport } from '../runs/task-report.ts'
 import type { Step } from '../step.ts'
 import { liveDatabase } from './live.ts'
 import { waitForTurn } from './restart.ts'
 
-const TRIAL_LIMIT_MS = 120_000
 /** No server that was made by the operator has more. */
 const MOST_CONNECTIONS = 10_000
 const DONE: Step = { state: 'done' }
@@ -23,15 +23,14 @@ const DONE: Step = { state: 'done' }
  * answer can only win: it gets them at once, unless PostgreSQL has refused them.
  */
 export function checkSettings(observed: Observed, database: TunedDatabase): Step {
-  const { instance, release } = observed
+  const { instance } = observed
   const key = databaseConfigHash(instance, database)
   const isNeeded = isAtStake(observed, key)
   if (!isNeeded && !isActive(instance.status?.runs?.settings)) return DONE
   const trial = advance(observed, {
     kind: 'settings',
     key,
-    limitMs: TRIAL_LIMIT_MS,
-    job: (run) => settingsJob(instance, { run, database, image: release.postgresImage }),
+    job: (run) => settingsJob(instance, { run, database, image: taskImage(observed, 'settings') }),
     transientCodes: ['failed', 'deadline'],
   })
   const { run, actions, requeueAfterMs } = trial

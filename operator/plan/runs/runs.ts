@@ -1,6 +1,7 @@
 import type { RunStatus } from '../../api/instance/status.ts'
 import { LABELS } from '../../api/labels.ts'
-import { type RunKind, runName } from '../../api/names.ts'
+import { runName } from '../../api/names.ts'
+import { type RunKind, runKind } from '../../api/run-kinds.ts'
 import type { Manifest } from '../../desired/child.ts'
 import type { Action } from '../action.ts'
 import type { ContainerEnd } from '../live-objects.ts'
@@ -13,8 +14,6 @@ import { parseReport, type TaskReport } from './task-report.ts'
 export type RunNeed = {
   kind: RunKind
   key: string
-  /** How long it may take; then it is stopped and counts as failed. */
-  limitMs: number
   /** Its Job; the name and the deadline are those of the run. */
   job: (run: RunStatus) => Manifest
   /** Codes of a report that pass by themselves, such as a server that is away. */
@@ -74,7 +73,7 @@ function start(observed: Observed, need: RunNeed, attempt: number): RunState {
     const actions = former ? leftovers(observed, former) : []
     return { state: 'queued', run: former, actions, requeueAfterMs: POLL_MS }
   }
-  const deadline = new Date(startedAt.getTime() + need.limitMs)
+  const deadline = new Date(startedAt.getTime() + runKind(need.kind).limitMs)
   const run: RunStatus = {
     name,
     key: need.key,

@@ -1,16 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { labelsOf, selectorOf, selectorText } from '../../../operator/api/labels.ts'
-import {
-  childName,
-  INSTANCE_NAME_LENGTH,
-  type Purpose,
-  RUN_NAME_LENGTH,
-  type RunKind,
-  runName,
-} from '../../../operator/api/names.ts'
+import { childName, INSTANCE_NAME_LENGTH, type Purpose, RUN_NAME_LENGTH, runName } from '../../../operator/api/names.ts'
+
+import { RUN_KIND_NAMES } from '../../../operator/api/run-kinds.ts'
 
 const PURPOSES: Purpose[] = ['api', 'metrics', 'db', 'db-tls', 'db-ca', 'hash-key', 'wal', 'backup', 'data-99']
-const KINDS: RunKind[] = ['migrate', 'probe', 'settings', 'backup', 'verify', 'restore', 'maintain']
 const STARTED = new Date('2026-11-23T02:15:00.750Z')
 
 describe('names of children', () => {
@@ -22,7 +16,7 @@ describe('names of children', () => {
   test('fit into a DNS label for the longest instance, with the hash that a StatefulSet adds to its pods', () => {
     const longest = 'i'.repeat(INSTANCE_NAME_LENGTH)
     const lasting = PURPOSES.map((purpose) => childName(longest, purpose).length + '-0123456789'.length)
-    const runs = KINDS.map((kind) => runName(longest, kind, STARTED).length)
+    const runs = RUN_KIND_NAMES.map((kind) => runName(longest, kind, STARTED).length)
     expect(Math.max(...lasting, ...runs)).toBeLessThanOrEqual(63)
     expect(`${longest}-20261123021500`.length).toBeLessThanOrEqual(RUN_NAME_LENGTH)
   })

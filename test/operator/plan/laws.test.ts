@@ -192,7 +192,6 @@ describe('the turn of a database', () => {
   const need = (kind: Kind): RunNeed => ({
     kind,
     key: 'new',
-    limitMs: 3_600_000,
     transientCodes: [],
     job: ({ name }) => ({ apiVersion: 'batch/v1', kind: 'Job', metadata: { name } }),
   })
