@@ -19,7 +19,8 @@ export const REASONS = {
   DatabaseUnreachable: 'The database does not answer.',
   DatabaseOutOfDisk: "The database's volume is full.",
   DatabaseClaimed: 'The database belongs to another instance.',
-  DatabaseUnsuitable: 'The database cannot be used: it is too old, a standby, read-only or behind a pooler.',
+  DatabaseUnsuitable:
+    'The database cannot be used: it is too old, a standby, read-only, or an address of it does not lead where it should.',
   ConnectionsExceeded: 'The connection pools of all replicas need more connections than the database accepts.',
   ParameterRefused: 'A PostgreSQL parameter is owned by the operator, or PostgreSQL rejects it.',
   SettingsTrialRunning: 'A Job tries the new PostgreSQL settings on an empty data directory.',
@@ -53,6 +54,7 @@ export const REASONS = {
   PodsUnschedulable: 'A pod cannot be scheduled on any node.',
   ImagePullFailed: 'An image cannot be pulled.',
   PodCrashing: 'A pod crashes repeatedly.',
+  PodNotReady: 'A pod runs, but does not become ready; the message has its last error.',
   ScaledToZero: '`api.replicas` is 0: the service is off.',
   // the operator itself
   Elected: 'This replica became the leader.',

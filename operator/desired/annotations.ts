@@ -8,6 +8,8 @@ export const CHILD_ANNOTATIONS = {
   databaseSecret: `${GROUP}/database-secret`,
   /** On their owner: that hash, where the pods carry an earlier word for the same credentials. */
   databaseSecretHash: `${GROUP}/database-secret-hash`,
+  /** On pods: a keyed hash of the URL past a pooler, where they have one. */
+  directSecret: `${GROUP}/direct-secret`,
   /** On the Secret of a certificate: until when it is valid. */
   expires: `${GROUP}/expires`,
   /** On that Secret and on pods: which certificate it holds or they know; absent for the first one. */

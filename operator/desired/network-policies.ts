@@ -8,8 +8,8 @@ import { DATABASE_PORT } from './database/service.ts'
 export type PolicyOptions = {
   /** Where the operator runs: it asks the service how it is. */
   operatorNamespace: string
-  /** The port of an external database. */
-  databasePort?: number
+  /** The ports of an external database: those of all its addresses. */
+  databasePorts?: readonly number[]
 }
 
 const NAMESPACE_NAME = 'kubernetes.io/metadata.name'
@@ -64,8 +64,8 @@ function callers({ metadata, spec }: StorageInstance, { operatorNamespace }: Pol
   }
 }
 
-function databaseEgress(instance: StorageInstance, { databasePort = DATABASE_PORT }: PolicyOptions): object {
-  if (databaseOf(instance.spec).kind === 'External') return { ports: [tcp(databasePort)] }
+function databaseEgress(instance: StorageInstance, { databasePorts = [DATABASE_PORT] }: PolicyOptions): object {
+  if (databaseOf(instance.spec).kind === 'External') return { ports: databasePorts.map(tcp) }
   const to = [{ podSelector: { matchLabels: selectorOf(instance.metadata.name, 'database') } }]
   return { to, ports: [tcp(DATABASE_PORT)] }
 }

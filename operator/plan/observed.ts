@@ -40,6 +40,8 @@ export type Observed = {
   ownerSecret: SecretState
   /** Hash of the content, where pods carry a word of an earlier version of the operator for it. */
   secretDigest?: string
+  /** The one that leads past a pooler, where the spec names one. */
+  directSecret?: SecretState
   schemaReading: SchemaReading | undefined
 }
 

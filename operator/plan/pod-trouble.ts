@@ -23,6 +23,38 @@ export function troubleOf(pods: readonly Pod[], now: Date): Trouble | undefined 
   return undefined
 }
 
+// A service that cannot start is stopped after two minutes; most start in seconds.
+const UNREADY_MS = 60_000
+
+/** A pod that runs but does not get ready, with what it last said: one that is there for longer than any start takes. */
+export function unreadyTrouble(pods: readonly Pod[], now: Date): Trouble | undefined {
+  for (const { metadata, status } of pods) {
+    const ready = status?.conditions?.find(({ type }) => type === 'Ready')
+    const isLate = now.getTime() - Date.parse(ready?.lastTransitionTime ?? '') >= UNREADY_MS
+    const isUnready = ready?.status === 'False' && metadata.deletionTimestamp === undefined
+    if (status?.phase === 'Succeeded' || status?.phase === 'Failed' || !isUnready || !isLate) continue
+    const said = lastWords(status?.containerStatuses ?? [])
+    const message = `The pod ${metadata.name} does not become ready${said ? `: ${said}` : ''}. See: kubectl logs ${metadata.name}.`
+    return { reason: 'PodNotReady', message, isLasting: false }
+  }
+  return undefined
+}
+
+/** Why a container waits, or else how its last life ended. */
+function lastWords(containers: readonly ContainerStatus[]): string | undefined {
+  const words = containers.map(({ state, lastState }) => {
+    const { reason, message } = state?.waiting ?? {}
+    const end = state?.terminated ?? lastState?.terminated
+    return textOf(message) ?? reasonOf(reason) ?? textOf(end?.message?.slice(-800)) ?? textOf(end?.reason)
+  })
+  return words.find((word) => word !== undefined)?.replace(/[.]$/, '')
+}
+
+// What every pod goes through says nothing.
+function reasonOf(reason: string | undefined): string | undefined {
+  return reason === 'ContainerCreating' || reason === 'PodInitializing' ? undefined : reason
+}
+
 function unschedulable({ metadata, status }: Pod, now: Date): Trouble | undefined {
   const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled')
   if (scheduled?.status !== 'False' || scheduled.reason !== 'Unschedulable') return undefined

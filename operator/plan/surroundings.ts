@@ -8,6 +8,7 @@ import { metricsService } from '../desired/api/metrics-service.ts'
 import { apiService } from '../desired/api/service.ts'
 import { apiServiceAccount } from '../desired/api/service-account.ts'
 import type { Manifest } from '../desired/child.ts'
+import { DATABASE_PORT } from '../desired/database/service.ts'
 import { apiNetworkPolicy, databaseNetworkPolicy } from '../desired/network-policies.ts'
 import type { Action } from './action.ts'
 import { isTaken } from './foreign.ts'
@@ -26,20 +27,27 @@ export function checkSurroundings(observed: Observed): Step {
 
 /** The children of this step that are to be there. */
 export function wanted(observed: Observed): Manifest[] {
-  const { instance, release, serviceSecret } = observed
+  const { instance, release } = observed
   const { api } = instance.spec
   const { operatorNamespace } = release
-  const databasePort = serviceSecret.state === 'usable' ? serviceSecret.port : undefined
+  const databasePorts = portsOf(observed)
   return [
     apiServiceAccount(instance),
     apiAllowList(instance, { wasFilled: wasFilled(liveAllowList(observed)) }),
     apiService(instance),
     metricsService(instance),
-    ...(api.networkPolicy.enabled ? [apiNetworkPolicy(instance, { operatorNamespace, databasePort })] : []),
+    ...(api.networkPolicy.enabled ? [apiNetworkPolicy(instance, { operatorNamespace, databasePorts })] : []),
     ...(api.networkPolicy.enabled && isManaged(instance.spec) ? [databaseNetworkPolicy(instance)] : []),
     ...(hasBudget(observedReplicas(api)) ? [apiDisruptionBudget(instance)] : []),
     ...(api.autoscaling && mayScale(observed) ? [apiAutoscaler(instance, api.autoscaling)] : []),
   ]
+}
+
+function portsOf({ serviceSecret, directSecret }: Observed): number[] {
+  const ports = [serviceSecret, directSecret].flatMap((secret) =>
+    secret?.state === 'usable' ? (secret.port ?? DATABASE_PORT) : [],
+  )
+  return ports.length === 0 ? [DATABASE_PORT] : [...new Set(ports)]
 }
 
 function liveAllowList(observed: Observed): KubeObject | undefined {

@@ -1,7 +1,7 @@
 import { LABELS, MANAGED_BY, MANAGED_SELECTOR } from '../api/labels.ts'
 import type { KubeObject } from '../api/object.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
-import { ownerSecret, serviceSecret } from '../desired/database/access.ts'
+import { directSecret, ownerSecret, serviceSecret } from '../desired/database/access.ts'
 import type { Indexers } from '../kube/cache.ts'
 import { Informer, type InformerOptions } from '../kube/informer.ts'
 import { keyOf } from '../kube/object.ts'
@@ -107,8 +107,9 @@ function instanceOfChild({ metadata }: KubeObject): string[] {
 function secretsOf(object: KubeObject): string[] {
   const instance = object as StorageInstance
   const { namespace } = instance.metadata
-  const names = [serviceSecret(instance).name, ownerSecret(instance).name]
-  return names.map((name) => keyOf({ metadata: { namespace, name } }))
+  const keys = [serviceSecret(instance), ownerSecret(instance), directSecret(instance)]
+  const names = new Set(keys.flatMap((key) => key?.name ?? []))
+  return [...names].map((name) => keyOf({ metadata: { namespace, name } }))
 }
 
 /** Of a Secret of others no more than its name and version: its annotations may repeat what is in it (`kubectl apply` does). */

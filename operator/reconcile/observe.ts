@@ -2,7 +2,7 @@ import { childName } from '../api/names.ts'
 import type { KubeObject } from '../api/object.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import { databaseOf } from '../api/unions.ts'
-import { ownerSecret, serviceSecret } from '../desired/database/access.ts'
+import { directSecret, ownerSecret, type SecretKey, serviceSecret } from '../desired/database/access.ts'
 import { hashKeySecret } from '../desired/hash-key.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { keyOf } from '../kube/object.ts'
@@ -81,23 +81,29 @@ async function findUncached(
   })
 }
 
-type Secrets = Pick<Observed, 'serviceSecret' | 'ownerSecret' | 'secretDigest'>
+type Secrets = Pick<Observed, 'serviceSecret' | 'ownerSecret' | 'directSecret' | 'secretDigest'>
 
 async function readSecrets(parts: Parts, instance: StorageInstance, around: Around): Promise<Secrets> {
   const hashKey = await readHashKey(parts, instance, around)
   const { namespace = '' } = instance.metadata
   const read = (at: { name: string; key?: string }) =>
     parts.readings.secrets.read(parts, { namespace, ...at }, { hashKey, signal: around.signal })
-  const [service, owner] = [serviceSecret(instance), ownerSecret(instance)]
+  const [service, owner, direct] = [serviceSecret(instance), ownerSecret(instance), directSecret(instance)]
   if (databaseOf(instance.spec).kind === 'Managed') {
     const isThere = ownChild(around, instance, { kind: 'Secret', name: owner.name }) !== undefined
     const reading: Reading = isThere ? await read({ name: owner.name }) : { state: 'missing' }
     const { state, digest } = named(reading, ownChild(around, instance, { kind: 'StatefulSet', name: owner.name }))
     return { serviceSecret: state, ownerSecret: state, secretDigest: digest }
   }
-  const isOne = owner.name === service.name && owner.key === service.key
   const { state, digest } = named(await read(service), ownChild(around, instance, apiPods(instance)))
-  return { serviceSecret: state, ownerSecret: isOne ? state : named(await read(owner)).state, secretDigest: digest }
+  const ownerState = isSame(owner, service) ? state : named(await read(owner)).state
+  const directState = direct && (isSame(direct, owner) ? ownerState : named(await read(direct)).state)
+  const others = { ownerSecret: ownerState, ...(directState && { directSecret: directState }) }
+  return { serviceSecret: state, ...others, secretDigest: digest }
+}
+
+function isSame(one: SecretKey, other: SecretKey): boolean {
+  return one.name === other.name && one.key === other.key
 }
 
 function apiPods({ metadata }: StorageInstance): { kind: string; name: string } {

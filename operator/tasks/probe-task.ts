@@ -35,9 +35,18 @@ export type Capabilities = {
   owner: { namespace: string; name: string; uid: string } | null
   /** The newest migration that is applied; null in an empty database. */
   schemaVersion: string | null
+  /** Equal for addresses that lead to the same database; null where the server does not tell. */
+  database: string | null
 }
 
-export type ProbeMessage = Partial<Capabilities> & { code: string; error?: string }
+/** What one of several addresses of the database is good for. Through a pooler there is no LISTEN. */
+export type Address = Pick<Capabilities, 'isPooled' | 'database'>
+
+/** `service` and `direct`: the addresses that the service is given. `credentials_rejected`: user name or password is wrong. */
+export type ProbeMessage = Partial<Capabilities> & { service?: Address; direct?: Address; code: string; error?: string }
+
+// invalid_password and invalid_authorization_specification.
+const REJECTED = new Set(['28P01', '28000'])
 
 const EXTENSIONS = ['amcheck', 'pgstattuple', 'pg_stat_statements', 'pg_visibility']
 const SERVER = `
@@ -53,30 +62,65 @@ const SERVER = `
     to_regclass('storage.instance') IS NOT NULL AS "hasHistory"
   FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()`
 
-type Server = Omit<Capabilities, 'replication' | 'isPooled' | 'owner' | 'schemaVersion'> & { hasHistory: boolean }
+type Server = Omit<Capabilities, 'replication' | 'owner' | 'schemaVersion' | keyof Address> & { hasHistory: boolean }
 
-/** Looks at the database of `DATABASE_URL`, and for a replication connection at `REPLICATION_URL` where that is set; never throws. */
+/**
+ * Looks at the database of `DATABASE_URL`, for a replication connection at `REPLICATION_URL`, and at the addresses that the
+ * service is given (`SERVICE_URL`, `DIRECT_URL`) where those are set; never throws.
+ */
 export async function runProbeTask(
   env: Environment,
   log: TaskLog,
 ): Promise<{ exitCode: number; message: ProbeMessage }> {
   try {
-    const capabilities = await probe(requireSecret(env, 'DATABASE_URL'), readReplicationUrl(env))
-    log.info('probed', capabilities)
-    return { exitCode: 0, message: { code: 'ok', ...capabilities } }
+    const capabilities = await probe(requireSecret(env, 'DATABASE_URL'), readUrl(env, 'REPLICATION_URL'))
+    const found = { ...capabilities, ...(await probeAddresses(env)) }
+    log.info('probed', found)
+    return { exitCode: 0, message: { code: 'ok', ...found } }
   } catch (error) {
     const isOurs = error instanceof EnvironmentError
     const known = isOurs ? new MigrationError('wrong_usage', error.message) : toMigrationError(error)
     log.error('the probe failed', { code: known.code, error: known.message })
-    return { exitCode: exitCodeOf(known), message: { code: known.code, error: known.message } }
+    const isRejected = REJECTED.has(sqlState(known.cause ?? known) ?? '')
+    const code = isRejected ? 'credentials_rejected' : known.code
+    return { exitCode: exitCodeOf(known), message: { code, error: known.message } }
   }
 }
 
-function readReplicationUrl(env: Environment): string | undefined {
-  const url = readSecret(env, 'REPLICATION_URL')
+function readUrl(env: Environment, name: string): string | undefined {
+  const url = readSecret(env, name)
   const problem = url && explainDatabaseUrl(url)
-  if (problem) throw new EnvironmentError(`REPLICATION_URL: ${problem}`)
+  if (problem) throw new EnvironmentError(`${name}: ${problem}`)
   return url
+}
+
+async function probeAddresses(env: Environment): Promise<Pick<ProbeMessage, 'service' | 'direct'>> {
+  const service = await probeAddress(readUrl(env, 'SERVICE_URL'), 'secretRef')
+  const direct = await probeAddress(readUrl(env, 'DIRECT_URL'), 'directSecretRef')
+  return { ...(service && { service }), ...(direct && { direct }) }
+}
+
+/** The error says which of the addresses it is about. */
+async function probeAddress(url: string | undefined, field: string): Promise<Address | undefined> {
+  if (url === undefined) return undefined
+  try {
+    const client = await connect(url, 'sonoma-storage-probe')
+    return await readAddress(client).finally(() => client.end())
+  } catch (error) {
+    const { code, message, cause } = toMigrationError(error)
+    throw new MigrationError(code, `spec.database.external.${field}: ${message}`, { cause })
+  }
+}
+
+async function readAddress(client: pg.Client): Promise<Address> {
+  return { isPooled: await isPooled(client), database: await readIdentity(client) }
+}
+
+/** Some providers do not let everybody ask. */
+async function readIdentity(client: pg.Client): Promise<string | null> {
+  const text = `SELECT system_identifier || '/' || current_database() AS database FROM pg_control_system()`
+  const { rows } = await client.query<{ database: string }>(text).catch(() => ({ rows: [] }))
+  return rows[0]?.database ?? null
 }
 
 /** What the database and the role of `url` can do; `replicationUrl` is another role's for the replication connection. */
@@ -88,7 +132,7 @@ export async function probe(url: string, replicationUrl = url): Promise<Capabili
     return {
       ...server,
       ...(await probeReplication(replicationUrl)),
-      isPooled: await isPooled(client),
+      ...(await readAddress(client)),
       ...(hasHistory ? await readOwner(client) : { owner: null, schemaVersion: null }),
     }
   } finally {

@@ -72,7 +72,13 @@ export const ExternalDatabase = Type.Object(
     ownerSecretRef: Type.Optional(
       secretKeyRef(
         'uri',
-        'Connection URL of the role that owns the schema and runs migrations. If not set, secretRef is used for everything and status.database.roles is Single.',
+        'Connection URL of the role that owns the schema and runs migrations; not through a pooler. If not set, one role does everything (through directSecretRef if that is set) and status.database.roles is Single.',
+      ),
+    ),
+    directSecretRef: Type.Optional(
+      secretKeyRef(
+        'uri',
+        'Connection URL of the same database and role as in secretRef, but not through a pooler: for LISTEN and for session locks. If not set, secretRef is used; if that is a pooler, long polls query the database once per second.',
       ),
     ),
     replicationSecretRef: Type.Optional(

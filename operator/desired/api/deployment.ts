@@ -11,7 +11,13 @@ import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from '../pod-security.ts'
 import { ALLOW_FOLDER, apiEnvironment, TOKENS_FOLDER } from './environment.ts'
 
 /** What the pods may be made of: an image whose schema is there, the credentials that were tried, a renewed certificate. */
-export type ApiRelease = { image: string; secretVersion: string; secretDigest?: string; certificate?: string }
+export type ApiRelease = {
+  image: string
+  secretVersion: string
+  secretDigest?: string | undefined
+  directVersion?: string | undefined
+  certificate?: string | undefined
+}
 
 // Longer than the 25 s that the service takes at most to drain.
 const GRACE_SECONDS = 40
@@ -48,10 +54,14 @@ export function apiReplicas(instance: StorageInstance, replicas: number): Manife
   return { apiVersion: 'apps/v1', kind: 'Deployment', metadata, spec: { replicas } }
 }
 
-function podMeta({ metadata, spec }: StorageInstance, { secretVersion, certificate }: ApiRelease): object {
+function podMeta(
+  { metadata, spec }: StorageInstance,
+  { secretVersion, directVersion, certificate }: ApiRelease,
+): object {
   const { labels, annotations } = spec.api.podTemplate
   const notes = {
     [CHILD_ANNOTATIONS.databaseSecret]: secretVersion,
+    ...(directVersion && { [CHILD_ANNOTATIONS.directSecret]: directVersion }),
     ...(certificate && { [CHILD_ANNOTATIONS.certificate]: certificate }),
   }
   return {

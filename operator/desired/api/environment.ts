@@ -1,5 +1,5 @@
 import type { StorageInstance } from '../../api/storage-instance.ts'
-import { secretEnv, serviceSecret } from '../database/access.ts'
+import { directSecret, secretEnv, serviceSecret } from '../database/access.ts'
 import { ALLOW_FILE } from './allow-list.ts'
 
 export const ALLOW_FOLDER = '/etc/sonoma-storage/allow'
@@ -8,6 +8,7 @@ export const TOKENS_FOLDER = '/etc/sonoma-storage/tokens'
 /** The environment of the service: what the spec says, then what people add. Secrets are referred to, never written out. */
 export function apiEnvironment(instance: StorageInstance): object[] {
   const { api, migrations } = instance.spec
+  const direct = directSecret(instance)
   const plain = {
     MAX_POOL_SIZE: `${api.poolSize}`,
     QUEUE_BATCH_SIZE: `${api.queueBatchSize}`,
@@ -17,6 +18,7 @@ export function apiEnvironment(instance: StorageInstance): object[] {
   }
   return [
     secretEnv('DATABASE_URL', serviceSecret(instance)),
+    ...(direct ? [secretEnv('DATABASE_DIRECT_URL', direct)] : []),
     ...Object.entries(plain).map(([name, value]) => ({ name, value })),
     ...(api.podTemplate.env ?? []),
   ]

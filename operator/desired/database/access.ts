@@ -18,10 +18,16 @@ export function serviceSecret(instance: StorageInstance): SecretKey {
   return { name: childName(instance.metadata.name, 'db'), key: 'uri' }
 }
 
-/** The Secret with the URL of the role that owns the schema; the same one where one role does all. */
+/** The Secret with a URL past a pooler, where the service is given one. */
+export function directSecret(instance: StorageInstance): SecretKey | undefined {
+  const database = databaseOf(instance.spec)
+  return database.kind === 'External' ? database.directSecretRef : undefined
+}
+
+/** The Secret with the URL of the role that owns the schema, never through a pooler if there is another way. */
 export function ownerSecret(instance: StorageInstance): SecretKey {
   const database = databaseOf(instance.spec)
-  if (database.kind === 'External') return database.ownerSecretRef ?? database.secretRef
+  if (database.kind === 'External') return database.ownerSecretRef ?? database.directSecretRef ?? database.secretRef
   return { name: childName(instance.metadata.name, 'db'), key: 'owner-uri' }
 }
 

@@ -9,7 +9,7 @@ import { wantedCertificate } from '../database/certificate.ts'
 import { keep } from '../keep.ts'
 import { type Deployment, findChild, isOurs, type Observed } from '../observed.ts'
 import { obstacleStep } from '../obstacles.ts'
-import { troubleOf, troubleStep } from '../pod-trouble.ts'
+import { troubleOf, troubleStep, unreadyTrouble } from '../pod-trouble.ts'
 import { type Step, unfinished } from '../step.ts'
 
 /**
@@ -42,21 +42,30 @@ export function liveDeployment(observed: Observed): Deployment | undefined {
 }
 
 function wantedRelease(observed: Observed): ApiRelease | undefined {
-  const { instance, release, serviceSecret } = observed
+  const { instance, release, serviceSecret, directSecret } = observed
   if (serviceSecret.state !== 'usable') return undefined
+  if (directSecret !== undefined && directSecret.state !== 'usable') return undefined
   const image = imageOf(instance.spec.image, release.serviceImage)
-  const { secretDigest } = observed
-  return { image, secretVersion: serviceSecret.version, secretDigest, certificate: wantedCertificate(observed) }
+  const certificate = wantedCertificate(observed)
+  const directVersion = directSecret?.version
+  return {
+    image,
+    secretVersion: serviceSecret.version,
+    secretDigest: observed.secretDigest,
+    directVersion,
+    certificate,
+  }
 }
 
 function releaseOf(live: Deployment | undefined): ApiRelease | undefined {
   const template = live?.spec?.template
   const image = template?.spec?.containers?.find(({ name }) => name === 'service')?.image
   if (image === undefined) return undefined
-  const { [CHILD_ANNOTATIONS.databaseSecret]: secretVersion = '', [CHILD_ANNOTATIONS.certificate]: certificate } =
-    template?.metadata?.annotations ?? {}
+  const notes = template?.metadata?.annotations ?? {}
+  const { [CHILD_ANNOTATIONS.databaseSecret]: secretVersion = '', [CHILD_ANNOTATIONS.certificate]: certificate } = notes
+  const directVersion = notes[CHILD_ANNOTATIONS.directSecret]
   const secretDigest = live?.metadata.annotations?.[CHILD_ANNOTATIONS.databaseSecretHash]
-  return { image, secretVersion, secretDigest, certificate }
+  return { image, secretVersion, secretDigest, directVersion, certificate }
 }
 
 /** The instance with pools that are no larger than those there are. */
@@ -106,20 +115,24 @@ function isOff({ instance }: Observed): boolean {
   return instance.spec.api.autoscaling === undefined && instance.spec.api.replicas === 0
 }
 
+// Nothing tells that a pod has taken too long.
+const ROLLOUT_LOOK_MS = 15_000
+
 /** Not all that is wanted is there: the condition says whether somebody serves, the step why the rest does not. */
 function partly(observed: Observed, { available, wanted }: { available: number; wanted: number }): Step {
   const pods = observed.pods.filter(({ metadata }) => metadata.labels?.[LABELS.component] === 'api')
-  const trouble = troubleOf(pods, observed.now)
+  const trouble = troubleOf(pods, observed.now) ?? unreadyTrouble(pods, observed.now)
   const step = trouble
     ? troubleStep('ApiAvailable', trouble)
     : unfinished('waiting', 'ApiAvailable', {
         reason: available === 0 ? 'ApiUnavailable' : 'ApiRollingOut',
         message: `${available} of ${wanted} replicas are serving; pods are being started.`,
       })
-  if (available === 0) return step
+  const requeueAfterMs = step.requeueAfterMs ?? ROLLOUT_LOOK_MS
+  if (available === 0) return { ...step, requeueAfterMs }
   const message = trouble
     ? `${available} of ${wanted} replicas are serving. ${trouble.message}`
     : (step.why?.message ?? '')
   const reason = trouble ? 'ApiDegraded' : 'ApiRollingOut'
-  return { ...step, findings: [{ type: 'ApiAvailable', status: 'True', reason, message }] }
+  return { ...step, requeueAfterMs, findings: [{ type: 'ApiAvailable', status: 'True', reason, message }] }
 }

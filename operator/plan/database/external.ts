@@ -49,16 +49,18 @@ function again(observed: Observed): RunNeed['again'] {
 }
 
 /** Another Secret, or another content, is another probe. */
-function probeKey({ serviceSecret, ownerSecret, instance }: Observed): string {
-  const parts = [serviceSecret, ownerSecret, instance.spec.database]
+function probeKey({ serviceSecret, ownerSecret, directSecret, instance }: Observed): string {
+  const parts = [serviceSecret, ownerSecret, directSecret ?? null, instance.spec.database]
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
 }
 
-function brokenSecret({ serviceSecret, ownerSecret }: Observed, database: ExternalDatabase): Step['why'] {
-  const owner = database.ownerSecretRef
+function brokenSecret(observed: Observed, database: ExternalDatabase): Step['why'] {
+  const { serviceSecret, ownerSecret, directSecret } = observed
+  const { secretRef, ownerSecretRef: owner, directSecretRef: direct } = database
   return (
-    explainSecret(serviceSecret, database.secretRef, 'secretRef') ??
-    (owner ? explainSecret(ownerSecret, owner, 'ownerSecretRef') : undefined)
+    explainSecret(serviceSecret, secretRef, 'secretRef') ??
+    (owner ? explainSecret(ownerSecret, owner, 'ownerSecretRef') : undefined) ??
+    (direct && directSecret ? explainSecret(directSecret, direct, 'directSecretRef') : undefined)
   )
 }
 
@@ -124,7 +126,7 @@ function failed(report: TaskReport, job: string): Step {
   const reason = UNSUITABLE.find((one) => one === report.code)
   if (reason !== undefined) return unfinished('blocked', 'DatabaseReachable', { reason, message: said })
   const look = `See: kubectl logs job/${job}.`
-  if (/password authentication failed|role .* does not exist|28P01|28000/i.test(said)) {
+  if (report.code === 'credentials_rejected') {
     const message = `${said} Correct the Secret; the change is picked up within seconds. ${look}`
     return unfinished('blocked', 'DatabaseReachable', { reason: 'CredentialsRejected', message })
   }
@@ -149,10 +151,17 @@ function succeeded(observed: Observed, report: TaskReport | undefined): Step {
         type: 'DatabaseReachable',
         status: 'True',
         reason: 'DatabaseReachable',
-        message: 'The external database accepts connections.',
+        message: accepts(known),
       },
     ],
   }
+}
+
+function accepts(known: DatabaseStatus | undefined): string {
+  const said = 'The external database accepts connections.'
+  const isPolled = known?.capabilities !== undefined && !known.capabilities.includes('listen')
+  if (!isPolled) return said
+  return `${said} secretRef leads to a pooler, through which LISTEN does not work, so long polls query the database once per second: set directSecretRef to avoid that.`
 }
 
 function factsOf({ now, instance }: Observed, report: TaskReport): DatabaseStatus {
@@ -162,6 +171,7 @@ function factsOf({ now, instance }: Observed, report: TaskReport): DatabaseStatu
     createSchemas: report.mayCreateSchemas === true,
     superuser: report.isSuperuser === true,
     dataChecksums: report.dataChecksums === true,
+    listen: (addressOf(report, 'direct') ?? addressOf(report, 'service'))?.isPooled !== true,
   }
   const offered = Array.isArray(report.extensions) ? report.extensions.map((name) => `extension:${name}`) : []
   const usable = Number(report.maxConnections) - (Number(report.reservedConnections) || 0)
@@ -182,11 +192,8 @@ function unsuitable({ instance }: Observed, report: TaskReport): Step['why'] {
   }
   if (report.inRecovery === true) return unfit('The database is a standby: use the address of the primary.')
   if (report.readOnly === true) return unfit('The database is read-only: use the address of a writable one.')
-  if (report.isPooled === true && !instance.spec.database?.external?.ownerSecretRef) {
-    return unfit(
-      'The Secret leads to a pooler, and migrations cannot run through a pooler: set ownerSecretRef to a direct URL.',
-    )
-  }
+  const misled = wrongAddress(instance.spec.database?.external, report)
+  if (misled !== undefined) return unfit(misled)
   const owner = report.owner as { namespace: string; name: string } | null | undefined
   const { namespace, name } = instance.metadata
   if (owner && (owner.namespace !== namespace || owner.name !== name)) {
@@ -196,6 +203,33 @@ function unsuitable({ instance }: Observed, report: TaskReport): Step['why'] {
     }
   }
   return undefined
+}
+
+/** What is wrong with one of several addresses. */
+function wrongAddress(database: ExternalDatabase | undefined, report: TaskReport): string | undefined {
+  const direct = addressOf(report, 'direct')
+  if (direct?.isPooled === true) {
+    return 'directSecretRef leads to a pooler, too: set it to the address of PostgreSQL itself.'
+  }
+  if (report.isPooled === true) {
+    const field = database?.ownerSecretRef ? 'ownerSecretRef' : 'secretRef'
+    return `${field} leads to a pooler, and migrations cannot run through a pooler: set directSecretRef or ownerSecretRef to a direct URL.`
+  }
+  const [service, owner] = [addressOf(report, 'service'), report.database]
+  if (service?.database && owner && service.database !== owner) {
+    return 'secretRef and ownerSecretRef (or directSecretRef) lead to different databases: set them to the same one.'
+  }
+  if (service?.database && direct?.database && service.database !== direct.database) {
+    return 'secretRef and directSecretRef lead to different databases: set them to the same one.'
+  }
+  return undefined
+}
+
+type Address = { isPooled?: unknown; database?: unknown }
+
+function addressOf(report: TaskReport, name: 'service' | 'direct'): Address | undefined {
+  const address = report[name]
+  return typeof address === 'object' && address !== null ? address : undefined
 }
 
 function tooFew({ instance }: Observed, known: DatabaseStatus | undefined): Step['why'] {

@@ -31,7 +31,7 @@ export class World {
   children: KubeObject[] = []
   jobs: Job[] = []
   pods: Pod[] = []
-  external: { service: SecretState; owner: SecretState } | undefined
+  external: { service: SecretState; owner: SecretState; direct?: SecretState } | undefined
   release = { serviceImage: 'sonoma-storage:1', postgresImage: 'sonoma-storage-postgres:1', operatorNamespace: 'op' }
   schemaReading: Observed['schemaReading']
   /** Every Job that was ever made. */
@@ -50,9 +50,10 @@ export class World {
     const version = `v-${own?.metadata.uid}-${this.secretTurns}`
     const known: SecretState = isKeyed ? { state: 'usable', version } : { state: 'unread' }
     const managed: SecretState = own ? known : { state: 'missing' }
-    const { service, owner } = this.external ?? { service: managed, owner: managed }
+    const { service, owner, direct } = this.external ?? { service: managed, owner: managed, direct: undefined }
     const { now, instance, release, children, jobs, pods, schemaReading } = this
-    return { now, instance, release, children, jobs, pods, schemaReading, serviceSecret: service, ownerSecret: owner }
+    const secrets = { serviceSecret: service, ownerSecret: owner, ...(direct && { directSecret: direct }) }
+    return { now, instance, release, children, jobs, pods, schemaReading, ...secrets }
   }
 
   /** One reconcile as reconcile.ts does it; answers the actions. */

@@ -58,7 +58,13 @@ function secret(name: string, metadata: Partial<ObjectMeta> = {}): KubeObject {
   }
 }
 
-const external = { external: { secretRef: { name: 'app', key: 'uri' }, ownerSecretRef: { name: 'owner', key: 'uri' } } }
+const external = {
+  external: {
+    secretRef: { name: 'app', key: 'uri' },
+    ownerSecretRef: { name: 'owner', key: 'uri' },
+    directSecretRef: { name: 'direct', key: 'uri' },
+  },
+}
 const instance = (name: string) => instanceOf({ database: external }, { name, uid: name })
 const note = {
   'kubectl.kubernetes.io/last-applied-configuration': '{"stringData":{"uri":"postgresql://role:word@db"}}',
@@ -100,6 +106,7 @@ describe('the watches', () => {
     const { watches, told } = await start([instance('a'), instance('b'), secret('app'), secret('owner'), secret('x')])
     expect(await told(secret('app', { resourceVersion: '2' }))).toEqual(['search/a', 'search/b'])
     expect(await told(secret('owner', { resourceVersion: '2' }))).toEqual(['search/a', 'search/b'])
+    expect(await told(secret('direct', { resourceVersion: '2' }))).toEqual(['search/a', 'search/b'])
     expect(await told(secret('x', { resourceVersion: '2' }))).toEqual([])
     expect(await told(secret('app', { resourceVersion: '3', namespace: 'elsewhere' }))).toEqual([])
     await watches.stop()
