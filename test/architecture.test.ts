@@ -93,7 +93,7 @@ describe('the operator', () => {
   })
 
   test('runs on a runtime that knows neither Kubernetes nor PostgreSQL nor the machine', () => {
-    expect(offences('operator/runtime/', /^(?!operator\/(runtime|api)\/)/)).toEqual([])
+    expect(offences('operator/runtime/', /^(?!operator\/(runtime|api)\/|croner$|node:crypto$)/)).toEqual([])
   })
 
   test('knows the client of Kubernetes in operator/kube only', () => {
