@@ -137,8 +137,8 @@ function finish(observed: Observed, need: RunNeed, run: RunStatus, { job, end }:
   if (isEarly && end.reason !== 'DeadlineExceeded') {
     return { state: 'running', run: { ...run, phase: 'Running' }, actions: [], requeueAfterMs: POLL_MS }
   }
-  // What it wrote at its end counts, even if it was killed right after.
-  if (end.succeeded || report?.code === 'ok') {
+  // What it wrote at its end counts, even if it was killed right after; a success of which nothing was read tells too little.
+  if (report?.code === 'ok') {
     const done: RunStatus = { ...run, phase: 'Succeeded', finishedAt: rfc3339(observed.now) }
     return { state: 'succeeded', run: done, report, actions: prune(observed, need.kind, run) }
   }
