@@ -116,7 +116,7 @@ export class Readiness {
 function unreadyReason({ status, database, queue, schema }: HealthReport): string | undefined {
   if (status === 'ok') return undefined
   if (database.status === 'unreachable') return `the database cannot be reached (${database.reason})`
-  if (database.status === 'read_only') return 'the database is a standby that cannot be written to'
+  if (database.status === 'read_only') return 'the database takes no writes: a standby, or read-only'
   if (schema.status === 'missing') return 'the database has no schema yet; run the migrations'
   if (schema.status === 'behind') {
     return `the schema is ${schema.version} and must be ${schema.requiredVersion}; run the migrations`

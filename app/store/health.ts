@@ -8,7 +8,7 @@ export type DatabaseHealth =
   | { reachable: true; serverVersion: string; schema: string | null; queueSchema: number | null }
   | { reachable: false; reason: string }
 
-/** The reason where only a standby answers, which the service does not use: the SQLSTATE of a write to it. */
+/** The reason where the database takes no writes, as a standby: the SQLSTATE of a write to it. */
 export const READ_ONLY = '25006'
 
 /** The version of pg-boss's tables that the pinned pg-boss needs. */
@@ -17,6 +17,7 @@ export const REQUIRED_QUEUE_SCHEMA: number = bossPackage.pgboss.schema
 const SERVER = {
   name: 'health_server',
   text: `SELECT current_setting('server_version') AS "serverVersion",
+    current_setting('transaction_read_only')::boolean AS "isReadOnly",
     to_regclass('storage.schema_history') IS NOT NULL AS "hasSchema",
     to_regclass('pgboss.version') IS NOT NULL AS "hasQueueSchema"`,
 }
@@ -26,7 +27,7 @@ const SCHEMA = {
 }
 const QUEUE_SCHEMA = { name: 'health_queue_schema', text: 'SELECT max(version) AS version FROM pgboss.version' }
 
-type Server = { serverVersion: string; hasSchema: boolean; hasQueueSchema: boolean }
+type Server = { serverVersion: string; isReadOnly: boolean; hasSchema: boolean; hasQueueSchema: boolean }
 
 /** Looks at the database for the health checks; at most once a second, however often it is asked, and for 2 s at most. */
 export class HealthStore {
@@ -71,7 +72,9 @@ export class HealthStore {
 
   async #look(): Promise<DatabaseHealth> {
     const { rows } = await this.#database.query<Server>(SERVER)
-    const { serverVersion, hasSchema, hasQueueSchema } = rows[0] as Server
+    const { serverVersion, isReadOnly, hasSchema, hasQueueSchema } = rows[0] as Server
+    // Some providers set default_transaction_read_only on a primary whose disk is nearly full.
+    if (isReadOnly) return { reachable: false, reason: READ_ONLY }
     const schema = hasSchema ? await this.#version<string>(SCHEMA) : null
     const queueSchema = hasQueueSchema ? await this.#version<number>(QUEUE_SCHEMA) : null
     return { reachable: true, serverVersion, schema, queueSchema }

@@ -67,6 +67,15 @@ describe('with its database', async () => {
       'UPDATE pgboss.version SET version = version + 1',
       /^the tables of pg-boss are missing or too old/,
     ],
+    [
+      'the database takes no writes',
+      `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$;
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+      `BEGIN READ WRITE;
+        DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database()); END $$;
+        COMMIT`,
+      /^the database takes no writes/,
+    ],
   ])('when %s it is not ready, and says why', async (_name, breakIt, mendIt, reason) => {
     await database?.query(breakIt)
     await eventually(async () => {

@@ -26,7 +26,7 @@ describe.each(['on a direct connection', 'behind PgBouncer'])('a primary %s that
     expect(await list()).toMatchObject(refused)
     expect(await service.call('GET', '/readyz')).toMatchObject({
       status: 503,
-      body: { reason: 'the database is a standby that cannot be written to' },
+      body: { reason: 'the database takes no writes: a standby, or read-only' },
     })
     expect(service.app.server.listening).toBe(true)
     await promote(own)
