@@ -36,7 +36,7 @@ export class QueueAdmin {
     this.#clock = parts.clock ?? (() => performance.now())
   }
 
-  /** A page of the items of one state, without taking any; `invalid_cursor` for a cursor of another state. */
+  /** A page of the items of one state, without taking any; `invalid_cursor` for a cursor of another queue or state. */
   async browse(queue: string, page: { state: ItemState; limit: number; cursor?: string }): Promise<BrowsedPage> {
     return this.#onQueue(queue, (definition) => browse(this.#parts, definition, page))
   }

@@ -50,6 +50,8 @@ type Row = {
 
 /** The place of the last item of a page in the order of its state. */
 type Place = { priority: number; time: string; id: string }
+/** A cursor leads nowhere in the items of another queue or state. */
+type BrowsedList = { queue: string; state: ItemState }
 
 const COLUMNS = `id, COALESCE(singleton_key, id::text) AS caller_id, priority, data, group_id,
   retry_count + (started_on IS NOT NULL)::integer AS attempt, created_on, start_after, completed_on,
@@ -101,7 +103,8 @@ export async function browse(
   page: { state: ItemState; limit: number; cursor?: string },
 ): Promise<BrowsedPage> {
   const { state, limit } = page
-  const start = page.cursor === undefined ? FIRST : readCursor(page.cursor, state)
+  const list = { queue: definition.name, state }
+  const start = page.cursor === undefined ? FIRST : readCursor(page.cursor, list)
   return room.sized({
     read: async (bytes) => {
       const least = bytes === room.maxBytes ? 1 : 0
@@ -112,7 +115,7 @@ export async function browse(
     toAnswer: ({ rows, isCut }) => {
       const last = rows.at(-1)
       const hasMore = last !== undefined && (isCut || rows.length === limit)
-      const nextCursor = hasMore ? writeCursor(state, placeOf(state, last)) : null
+      const nextCursor = hasMore ? writeCursor(list, placeOf(state, last)) : null
       return { items: rows.map((row) => toItem(row, state)), nextCursor }
     },
   })
@@ -128,21 +131,21 @@ function placeOf(state: ItemState, { priority, created, starts, completed, id }:
   return { priority, time: state === 'waiting' ? created : byTime, id }
 }
 
-function writeCursor(state: ItemState, { priority, time, id }: Place): string {
-  return toCursorText([state, priority, time, id])
+function writeCursor({ queue, state }: BrowsedList, { priority, time, id }: Place): string {
+  return toCursorText([queue, state, priority, time, id])
 }
 
 /** Only what `writeCursor` could have written is taken, to the letter: PostgreSQL reads more forms of a time than can be judged here. */
-function readCursor(cursor: string, state: ItemState): Place {
-  const parts = fromCursorText(cursor)
-  const place = isPlace(parts) ? { priority: parts[1], time: parts[2], id: parts[3] } : undefined
-  if (place === undefined || writeCursor(state, place) !== cursor) throw invalidCursor()
+function readCursor(cursor: string, list: BrowsedList): Place {
+  const parts = fromCursorText(cursor).slice(-3)
+  const place = isPlace(parts) ? { priority: parts[0], time: parts[1], id: parts[2] } : undefined
+  if (place === undefined || writeCursor(list, place) !== cursor) throw invalidCursor()
   return place
 }
 
-function isPlace(parts: unknown[]): parts is [unknown, number, string, string] {
-  if (parts.length !== 4) return false
-  const [, priority, time, id] = parts as [unknown, number, unknown, unknown]
+function isPlace(parts: unknown[]): parts is [number, string, string] {
+  if (parts.length !== 3) return false
+  const [priority, time, id] = parts as [number, unknown, unknown]
   const isPriority = Number.isInteger(priority) && Math.abs(priority + 0.5) < 2 ** 31
   return isPriority && typeof time === 'string' && toUtcText(time) === time && isUuid(id)
 }
@@ -150,7 +153,7 @@ function isPlace(parts: unknown[]): parts is [unknown, number, string, string] {
 function invalidCursor(): Problem {
   return new Problem(
     'invalid_cursor',
-    'The cursor is not one that was answered for this state; leave it out to begin anew.',
+    'The cursor is not one that was answered for this queue and state; leave it out to begin anew.',
   )
 }
 

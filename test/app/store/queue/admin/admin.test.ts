@@ -130,6 +130,14 @@ describe('browsing', () => {
     await expect(items.browse(queue, page)).rejects.toMatchObject({ code: 'invalid_cursor' })
   })
 
+  test('a cursor belongs to its queue', async () => {
+    const [queue, other] = [await pushAll(), await pushAll()]
+    const { nextCursor } = await items.browse(queue, { state: 'waiting', limit: 1 })
+    const page = { state: 'waiting' as const, limit: 1, cursor: nextCursor as string }
+    await expect(items.browse(other, page)).rejects.toMatchObject({ code: 'invalid_cursor' })
+    expect((await items.browse(queue, page)).items).toHaveLength(1)
+  })
+
   test('of a queue that is not there is not_found', async () => {
     await expect(items.browse(newQueue(), { state: 'waiting', limit: 1 })).rejects.toMatchObject({ code: 'not_found' })
   })
