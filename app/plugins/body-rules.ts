@@ -49,7 +49,7 @@ function wrongType(request: FastifyRequest): Problem | undefined {
   const type = (given.split(';', 1)[0] ?? '').trim().toLowerCase()
   if (!allowed.includes(type))
     return unsupported(`A body of the Content-Type ${shown(type)} is not taken here; ${sendOneOf(allowed)}`)
-  const charset = type === JSON_TYPE ? CHARSET.exec(given)?.[1]?.toLowerCase() : undefined
+  const charset = CHARSET.exec(given)?.[1]?.toLowerCase()
   const isUtf8 = charset === undefined || charset === 'utf-8' || charset === 'utf8'
   return isUtf8 ? undefined : unsupported('JSON is always UTF-8.')
 }

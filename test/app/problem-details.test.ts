@@ -224,6 +224,12 @@ describe('paths, methods and media types', () => {
     problemOf(answer, 'unsupported_media_type')
   })
 
+  test('an import is UTF-8 as well', async () => {
+    const headers = { 'content-type': 'application/x-ndjson; charset=latin1' }
+    const answer = await app.inject({ method: 'POST', url: '/api/documents/import', payload: '{}', headers })
+    expect(problemOf(answer, 'unsupported_media_type').detail).toBe('JSON is always UTF-8.')
+  })
+
   test('a body without a type is 415', async () => {
     const headers = { 'content-length': '2' }
     const answer = await app.inject({ method: 'POST', url: '/t/envelope', payload: Buffer.from('{}'), headers })
