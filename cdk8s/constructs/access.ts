@@ -2,7 +2,13 @@ import { k8s } from 'cdk8s-plus-28'
 import { Construct } from 'constructs'
 import type { InstallOptions } from '../options.ts'
 import { OPERATOR, operatorLabels } from './metadata.ts'
-import { INSTANCE_RULES, OWN_NAMESPACE_RULES, type PolicyRule } from './permissions.ts'
+import {
+  IDENTITY_NAMESPACE,
+  IDENTITY_RULES,
+  INSTANCE_RULES,
+  OWN_NAMESPACE_RULES,
+  type PolicyRule,
+} from './permissions.ts'
 
 const RBAC = 'rbac.authorization.k8s.io'
 
@@ -17,17 +23,18 @@ export class Access extends Construct {
     new k8s.KubeServiceAccount(this, 'account', { metadata: this.#metadata(OPERATOR, namespace) })
     this.#role('lease', namespace, OWN_NAMESPACE_RULES)
     if (watchNamespaces.length === 0) this.#clusterRole()
+    else this.#role('identity', IDENTITY_NAMESPACE, IDENTITY_RULES)
     for (const watched of watchNamespaces) this.#role('instances', watched, INSTANCE_RULES)
   }
 
   #clusterRole(): void {
     const metadata = this.#metadata(OPERATOR)
-    new k8s.KubeClusterRole(this, 'cluster-role', { metadata, rules: INSTANCE_RULES })
+    new k8s.KubeClusterRole(this, 'cluster-role', { metadata, rules: [...INSTANCE_RULES, ...IDENTITY_RULES] })
     const roleRef = { apiGroup: RBAC, kind: 'ClusterRole', name: OPERATOR }
     new k8s.KubeClusterRoleBinding(this, 'cluster-role-binding', { metadata, roleRef, subjects: this.#subjects() })
   }
 
-  #role(purpose: 'lease' | 'instances', namespace: string, rules: PolicyRule[]): void {
+  #role(purpose: 'lease' | 'instances' | 'identity', namespace: string, rules: PolicyRule[]): void {
     const name = `${OPERATOR}-${purpose}`
     const metadata = this.#metadata(name, namespace)
     new k8s.KubeRole(this, `role-${purpose}-${namespace}`, { metadata, rules })

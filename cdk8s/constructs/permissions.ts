@@ -35,6 +35,14 @@ export const INSTANCE_RULES: PolicyRule[] = [
   rule('events.k8s.io', ['events'], ['create', 'patch']),
 ]
 
+/** The namespace whose uid is the identity of the cluster; a Role in it is enough to read it. */
+export const IDENTITY_NAMESPACE = 'kube-system'
+
+/** How the operator tells its cluster from others, so that a database is not taken over from one with the same names. */
+export const IDENTITY_RULES: PolicyRule[] = [
+  { ...rule('', ['namespaces'], ['get']), resourceNames: [IDENTITY_NAMESPACE] },
+]
+
 /** What the operator may do in its own namespace: take turns by its Lease. RBAC cannot bind a create to a name. */
 export const OWN_NAMESPACE_RULES: PolicyRule[] = [
   rule('coordination.k8s.io', ['leases'], ['create']),

@@ -36,6 +36,8 @@ export type MigrateOptions = RunOptions & {
   restorePoint?: boolean
   /** Whom the database is to belong to. */
   instance?: Instance
+  /** The owner from whom that instance takes the database over, as the refusal names it. */
+  takeOver?: string
   /** Roles beside the owner; without them one role does all. */
   roles?: RoleWishes
   /** Queues that get partitions of their own. */
@@ -92,7 +94,8 @@ class MigrationRun {
     const found = await preflight(client)
     this.#tell(found)
     await this.#session.transaction(() => ensureHistory(client))
-    if (this.#options.instance) await claimInstance(client, this.#options.instance)
+    const { instance, takeOver } = this.#options
+    if (instance) await claimInstance(client, instance, takeOver)
     const history = await readHistory(client)
     const { due, waiting } = this.#split(pendingMigrations(files, history))
     if (due.length > 0 && this.#options.restorePoint) this.#restorePoint = await this.#makeRestorePoint()

@@ -34,6 +34,8 @@ export const ANNOTATIONS = {
   run: `${GROUP}/run`,
   /** The instance's own name: confirms `deletionPolicy: Delete`. */
   confirmDelete: `${GROUP}/confirm-delete`,
+  /** The present owner of the database, as the condition names it: this instance takes the database over from it. */
+  takeOver: `${GROUP}/take-over`,
 } as const
 
 /** Selects what the operator manages, of every instance. */

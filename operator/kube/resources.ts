@@ -6,6 +6,7 @@ function namespaced(apiVersion: string, kind: string, plural: string): Resource 
   return { apiVersion, kind, plural, namespaced: true }
 }
 
+export const NAMESPACES: Resource = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false }
 export const STORAGE_INSTANCES = namespaced(API_VERSION, 'StorageInstance', 'storageinstances')
 export const STORAGE_BACKUPS = namespaced(API_VERSION, 'StorageBackup', 'storagebackups')
 export const STORAGE_RESTORES = namespaced(API_VERSION, 'StorageRestore', 'storagerestores')
@@ -30,6 +31,7 @@ export const EVENTS = namespaced('events.k8s.io/v1', 'Event', 'events')
 
 /** Every kind that the operator deals with. */
 export const RESOURCES: readonly Resource[] = [
+  NAMESPACES,
   STORAGE_INSTANCES,
   STORAGE_BACKUPS,
   STORAGE_RESTORES,

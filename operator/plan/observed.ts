@@ -23,8 +23,14 @@ export type SchemaReading = {
   serverVersion?: string
 }
 
-/** What the operator itself brings along. */
-export type Release = { serviceImage: string; postgresImage: string; operatorNamespace: string }
+/** What the operator itself brings along, and where it runs. */
+export type Release = {
+  serviceImage: string
+  postgresImage: string
+  operatorNamespace: string
+  /** Tells this cluster from others. */
+  clusterId?: string
+}
 
 /** Everything that one reconcile goes by, gathered once and never changed. */
 export type Observed = {

@@ -82,6 +82,11 @@ export const VARIABLES = {
     "the pod's service account",
     'Kubeconfig file for running outside a cluster.',
   ),
+  CLUSTER_ID: optional(
+    text('at most 100 letters, digits, dots, dashes and underscores', (value) => /^[\w.-]{1,100}$/.test(value)),
+    'uid of the namespace `kube-system`',
+    'Identity of the cluster in the databases that its instances own. Never change it later.',
+  ),
   SERVICE_IMAGE: fixed(
     image,
     `sonoma-storage:${VERSION}`,

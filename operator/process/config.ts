@@ -9,6 +9,8 @@ export type Config = {
   watchNamespaces: string[]
   /** Where the operator itself runs, and its Lease is. */
   namespace: string
+  /** Tells this cluster from others; undefined: by the uid of its namespace kube-system. */
+  clusterId: string | undefined
   /** The name of this replica, unique among them. */
   podName: string
   lease: LeaseSettings & { name: string }
@@ -81,6 +83,7 @@ function toConfig(values: Values): Config {
   return {
     watchNamespaces: values.WATCH_NAMESPACES ?? [],
     namespace: values.POD_NAMESPACE ?? ownNamespace(),
+    clusterId: values.CLUSTER_ID,
     podName: values.POD_NAME ?? hostname().toLowerCase(),
     lease: {
       name: values.LEASE_NAME,

@@ -11,6 +11,7 @@ import type { Deployment, Job, Pod, StatefulSet } from '../plan/live-objects.ts'
 import { findChild, isOurs, type Observed, type SecretState } from '../plan/observed.ts'
 import { nameSecret } from '../plan/served-secret.ts'
 import { wantedNames } from '../plan/wanted-names.ts'
+import type { ClusterIdentity } from './cluster-identity.ts'
 import { type CacheName, INSTANCE_INDEX, type ReconcilerParts } from './parts.ts'
 import type { SchemaReadings } from './schema-readings.ts'
 import type { Reading, SecretReadings } from './secret-readings.ts'
@@ -30,7 +31,7 @@ const CHILD_CACHES: readonly CacheName[] = [
 
 type Parts = Pick<ReconcilerParts, 'client' | 'caches' | 'clock' | 'config'> & { readings: Readings }
 /** What is remembered between two looks at the same world. */
-export type Readings = { schemas: SchemaReadings; secrets: SecretReadings }
+export type Readings = { schemas: SchemaReadings; secrets: SecretReadings; cluster: ClusterIdentity }
 
 /** Gathers all that a plan goes by, once. What the caches hold is read from them; the rest is asked for. */
 export async function observe(parts: Parts, instance: StorageInstance, signal: AbortSignal): Promise<Observed> {
@@ -38,6 +39,7 @@ export async function observe(parts: Parts, instance: StorageInstance, signal: A
   const key = keyOf(instance)
   const cached = CHILD_CACHES.flatMap((name) => caches[name].byIndex(INSTANCE_INDEX, key))
   const children = [...cached, ...(await findUncached(parts.client, instance, { cached, signal }))]
+  const clusterId = config.clusterId ?? (await readings.cluster.read(parts.client, signal))
   const secrets = await readSecrets(parts, instance, { children, signal })
   const world = {
     now: clock.now(),
@@ -46,6 +48,7 @@ export async function observe(parts: Parts, instance: StorageInstance, signal: A
       serviceImage: config.images.service,
       postgresImage: config.images.postgres,
       operatorNamespace: config.namespace,
+      ...(clusterId !== undefined && { clusterId }),
     },
     children,
     pods: caches.pods.byIndex(INSTANCE_INDEX, key) as Pod[],

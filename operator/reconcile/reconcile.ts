@@ -8,6 +8,7 @@ import { type Plan, plan, stepsOf } from '../plan/plan.ts'
 import { isActive } from '../plan/runs/runs.ts'
 import type { ReconcileResult } from '../runtime/workers.ts'
 import { applyAll, isFailure, nameOf } from './apply.ts'
+import { ClusterIdentity } from './cluster-identity.ts'
 import { eventsOf } from './condition-events.ts'
 import { observe, type Readings } from './observe.ts'
 import { OwnWrites } from './own-writes.ts'
@@ -29,7 +30,11 @@ export class Reconciler {
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts
-    this.#readings = { schemas: new SchemaReadings({ onReading: parts.again }), secrets: new SecretReadings() }
+    this.#readings = {
+      schemas: new SchemaReadings({ onReading: parts.again }),
+      secrets: new SecretReadings(),
+      cluster: new ClusterIdentity(),
+    }
   }
 
   /** Level-triggered and idempotent; rejects where a step failed and is to be tried again. */

@@ -53,6 +53,7 @@ export function readOptions(env: Environment): MigrateOptions {
     queues: readQueues(env),
     roles: readRoles(env),
     patience: { ...(lockTimeoutMs && { lockTimeoutMs }), ...(giveUpMs && { giveUpMs }) },
+    ...(env.TAKE_OVER && { takeOver: env.TAKE_OVER }),
     ...(instance && { instance, actor: `storageinstance/${instance.namespace}/${instance.name}` }),
   }
 }
@@ -84,7 +85,7 @@ function duration(env: Environment, name: string): number | undefined {
 function readInstance(env: Environment): Instance | undefined {
   if (!env.INSTANCE) return undefined
   const instance = parseInstance(env.INSTANCE)
-  if (instance) return instance
+  if (instance) return { ...instance, ...(env.CLUSTER && { cluster: env.CLUSTER }) }
   throw new EnvironmentError('INSTANCE: not of the form namespace/name/uid')
 }
 

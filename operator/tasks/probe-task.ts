@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { explainDatabaseUrl } from '../../migrations/database/database-url.ts'
+import { type Instance, ownerOf } from '../../migrations/database/instance.ts'
 import { connect } from '../../migrations/database/session.ts'
 import { exitCodeOf, MigrationError, sqlState, toMigrationError } from '../../migrations/errors.ts'
 import { type Environment, EnvironmentError, readSecret, requireSecret } from './environment.ts'
@@ -32,7 +33,7 @@ export type Capabilities = {
   /** True where a session is not kept between two transactions: a pooler, through which no migration can run. */
   isPooled: boolean
   /** The StorageInstance that this database belongs to; null where it is free. */
-  owner: { namespace: string; name: string; uid: string } | null
+  owner: Instance | null
   /** The newest migration that is applied; null in an empty database. */
   schemaVersion: string | null
   /** Equal for addresses that lead to the same database; null where the server does not tell. */
@@ -145,7 +146,8 @@ async function readOwner(client: pg.Client): Promise<Pick<Capabilities, 'owner' 
     `SELECT (SELECT to_jsonb(owner) FROM (SELECT namespace, name, uid FROM storage.instance) AS owner) AS owner,
        (SELECT max(version) FROM storage.schema_history WHERE state = 'applied') AS "schemaVersion"`,
   )
-  return rows[0] ?? { owner: null, schemaVersion: null }
+  const { owner = null, schemaVersion = null } = rows[0] ?? {}
+  return { owner: owner && ownerOf(owner), schemaVersion }
 }
 
 /** A pooler in transaction mode gives statements to whatever server process is free, and tells its own number as ours. */

@@ -4,11 +4,16 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { manifestsApp } from '../../cdk8s/app.ts'
-import { INSTANCE_RULES, OWN_NAMESPACE_RULES, type PolicyRule } from '../../cdk8s/constructs/permissions.ts'
+import {
+  IDENTITY_RULES,
+  INSTANCE_RULES,
+  OWN_NAMESPACE_RULES,
+  type PolicyRule,
+} from '../../cdk8s/constructs/permissions.ts'
 import { type InstallOptions, readCommand } from '../../cdk8s/options.ts'
 import { GROUP, labelsOf } from '../../operator/api/labels.ts'
 import type { KubeObject } from '../../operator/api/object.ts'
-import { EVENTS, LEASES, PODS, RESOURCES } from '../../operator/kube/resources.ts'
+import { EVENTS, LEASES, NAMESPACES, PODS, RESOURCES } from '../../operator/kube/resources.ts'
 import { VARIABLES } from '../../operator/process/config-variables.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'manifests-'))
@@ -85,7 +90,7 @@ describe('install.yaml', () => {
 })
 
 describe('the rights of the operator', () => {
-  const rules = [...INSTANCE_RULES, ...OWN_NAMESPACE_RULES]
+  const rules = [...INSTANCE_RULES, ...IDENTITY_RULES, ...OWN_NAMESPACE_RULES]
   const verbsOn = (group: string, plural: string) =>
     rules
       .filter(({ apiGroups, resources }) => apiGroups.includes(group) && resources.includes(plural))
@@ -94,7 +99,7 @@ describe('the rights of the operator', () => {
   test('cover every kind that it deals with', () => {
     for (const { apiVersion, plural } of RESOURCES) {
       const group = apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : ''
-      const readOnly = group === GROUP || [EVENTS, LEASES, PODS].some((other) => other.plural === plural)
+      const readOnly = group === GROUP || [EVENTS, LEASES, NAMESPACES, PODS].some((other) => other.plural === plural)
       const needed = readOnly ? [] : ['list', 'watch', 'create', 'patch', 'delete']
       expect(verbsOn(group, plural), plural).toEqual(expect.arrayContaining(needed))
       expect(verbsOn(group, plural).length, plural).toBeGreaterThan(0)
@@ -121,10 +126,11 @@ describe('the rights of the operator', () => {
     const roles = ofKind(narrow, 'Role').map(({ metadata }) => `${metadata.namespace}/${metadata.name}`)
     expect(roles).toEqual([
       'sonoma-storage/sonoma-storage-operator-lease',
+      'kube-system/sonoma-storage-operator-identity',
       'search/sonoma-storage-operator-instances',
       'crawl/sonoma-storage-operator-instances',
     ])
-    expect(ofKind(narrow, 'Role')[1]?.rules).toEqual(INSTANCE_RULES)
+    expect(ofKind(narrow, 'Role')[2]?.rules).toEqual(INSTANCE_RULES)
     expect(JSON.stringify(ofKind(narrow, 'Deployment'))).toContain('"name":"WATCH_NAMESPACES","value":"search,crawl"')
   })
 })

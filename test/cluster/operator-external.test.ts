@@ -18,8 +18,8 @@ async function secretVersion(): Promise<string> {
   return space.kubectl('get', 'deployment', 'crawl-api', '-o', `jsonpath=${path}`)
 }
 
-async function setPassword(password: string): Promise<void> {
-  const uri = `postgres://postgres:${password}@postgres.${space.name}.svc:5432/postgres`
+async function setPassword(password: string, query = ''): Promise<void> {
+  const uri = `postgres://postgres:${password}@postgres.${space.name}.svc:5432/postgres${query}`
   await space.kubectl('patch', 'secret', 'postgres', '--type=merge', '-p', JSON.stringify({ stringData: { uri } }))
 }
 
@@ -57,7 +57,8 @@ describe('an external database', () => {
     expect(condition.message).not.toContain('wrong@')
     expect(await crawl.condition('ApiAvailable')).toMatchObject({ status: 'True' })
     expect(await secretVersion()).toBe(before)
-    await setPassword(password.toString())
+    // Of the former content the pods would be right as they are.
+    await setPassword(password.toString(), '?application_name=corrected')
     await crawl.ready()
     expect(await secretVersion()).not.toBe(before)
   })

@@ -32,6 +32,10 @@ const ANNOTATION_ROWS: [annotation: string, meaning: string][] = [
   [`${ANNOTATIONS.run}: migrate-<token>`, 'Requests a migration run now. Each token requests one run.'],
   [`${ANNOTATIONS.run}: maintain-<token>`, withNote('Requests a maintenance run now.')],
   [`${ANNOTATIONS.confirmDelete}: <name>`, 'Confirms `deletionPolicy: Delete`. Without it, the data is kept.'],
+  [
+    `${ANNOTATIONS.takeOver}: <cluster>/<namespace>/<name>`,
+    'Takes the database over from this owner, which the condition `DatabaseClaimed` names. Applies to no other owner.',
+  ],
 ]
 
 /** docs/storageinstance.md: the reference of the resources, from their schemas. */

@@ -1,4 +1,5 @@
 import type { RunStatus } from '../../api/instance/status.ts'
+import { ANNOTATIONS } from '../../api/labels.ts'
 import { childName } from '../../api/names.ts'
 import type { StorageInstance } from '../../api/storage-instance.ts'
 import { databaseOf } from '../../api/unions.ts'
@@ -12,13 +13,18 @@ export type MigrateOptions = {
   image: string
   /** Contract migrations that may run: none as long as pods of an older release may be there. */
   contracts: readonly string[]
+  /** Tells this cluster from others, so that the database is not taken over from one with the same names. */
+  clusterId?: string | undefined
 }
 
 /** Brings the schema to what an image wants. */
-export function migrateJob(instance: StorageInstance, { run, image, contracts }: MigrateOptions): Manifest {
+export function migrateJob(instance: StorageInstance, { run, image, contracts, clusterId }: MigrateOptions): Manifest {
   const { metadata, spec } = instance
+  const takeOver = metadata.annotations?.[ANNOTATIONS.takeOver]
   const plain = {
     INSTANCE: `${metadata.namespace}/${metadata.name}/${metadata.uid}`,
+    ...(clusterId && { CLUSTER: clusterId }),
+    ...(takeOver && { TAKE_OVER: takeOver }),
     APPROVE_CONTRACT: [...contracts].sort().join(','),
     LOCK_TIMEOUT: spec.migrations.lockTimeout,
     ...(spec.queues.length > 0 && { QUEUES: JSON.stringify(spec.queues) }),

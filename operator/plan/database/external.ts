@@ -12,6 +12,7 @@ import { advance, type RunNeed, type RunState, rfc3339 } from '../runs/runs.ts'
 import { taskImage } from '../runs/task-image.ts'
 import { sentenceOf, type TaskReport, textOf } from '../runs/task-report.ts'
 import { type Step, unfinished } from '../step.ts'
+import { adviceOnOwner, mayUse, type Owner, ownerName, takeOverOf } from './owner.ts'
 import { attemptOf, hasWitness, nextProbeAt } from './reprobe.ts'
 
 const LEAST_VERSION = 150_000
@@ -50,7 +51,9 @@ function again(observed: Observed): RunNeed['again'] {
 
 /** Another Secret, or another content, is another probe. */
 function probeKey({ serviceSecret, ownerSecret, directSecret, instance }: Observed): string {
-  const parts = [serviceSecret, ownerSecret, directSecret ?? null, instance.spec.database]
+  const takeOver = takeOverOf(instance)
+  const secrets = [serviceSecret, ownerSecret, directSecret ?? null]
+  const parts = [...secrets, instance.spec.database, ...(takeOver ? [takeOver] : [])]
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
 }
 
@@ -185,7 +188,8 @@ function factsOf({ now, instance }: Observed, report: TaskReport): DatabaseStatu
   }
 }
 
-function unsuitable({ instance }: Observed, report: TaskReport): Step['why'] {
+function unsuitable(observed: Observed, report: TaskReport): Step['why'] {
+  const { instance } = observed
   const unfit = (message: string) => ({ reason: 'DatabaseUnsuitable' as const, message })
   if (Number(report.versionNumber) < LEAST_VERSION) {
     return unfit(`The database is PostgreSQL ${report.version}; 15 or newer is needed.`)
@@ -194,12 +198,12 @@ function unsuitable({ instance }: Observed, report: TaskReport): Step['why'] {
   if (report.readOnly === true) return unfit('The database is read-only: use the address of a writable one.')
   const misled = wrongAddress(instance.spec.database?.external, report)
   if (misled !== undefined) return unfit(misled)
-  const owner = report.owner as { namespace: string; name: string } | null | undefined
-  const { namespace, name } = instance.metadata
-  if (owner && (owner.namespace !== namespace || owner.name !== name)) {
+  const owner = report.owner as Owner | null | undefined
+  if (owner && !mayUse(observed, owner)) {
+    const by = ownerName(owner)
     return {
       reason: 'DatabaseClaimed',
-      message: `The database belongs to the StorageInstance ${owner.namespace}/${owner.name}. Use a separate database for this instance.`,
+      message: `The database belongs to the StorageInstance ${by}. ${adviceOnOwner(instance, by)}`,
     }
   }
   return undefined

@@ -12,6 +12,7 @@ import { taskImage } from '../runs/task-image.ts'
 import { parseReport, sentenceOf, type TaskReport, textOf } from '../runs/task-report.ts'
 import { type Facts, type Step, unfinished } from '../step.ts'
 import { standingDrift } from './drift.ts'
+import { adviceOnOwner, takeOverOf } from './owner.ts'
 
 const TRANSIENT = ['unreachable', 'busy', 'lock_timeout', 'interrupted', 'deadline']
 
@@ -67,7 +68,7 @@ function standing(observed: Observed, run: RunStatus | undefined, approved: stri
   if (run === undefined) return { state: 'done' }
   const report = run.phase === 'Failed' && approved.length > 0 ? parseReport(run.message) : undefined
   const isLasting = report !== undefined && report.code !== 'called_off'
-  const step = isLasting ? failed(report, run.name) : succeeded(observed, undefined)
+  const step = isLasting ? failed(observed, report, run.name) : succeeded(observed, undefined)
   return { ...step, actions: leftovers(observed, run) }
 }
 
@@ -85,7 +86,7 @@ function migrateStep(observed: Observed, { key, contracts }: { key: string; cont
   const state = advance(observed, {
     kind: 'migrate',
     key,
-    job: (run) => migrateJob(instance, { run, image, contracts }),
+    job: (run) => migrateJob(instance, { run, image, contracts, clusterId: observed.release.clusterId }),
     transientCodes: TRANSIENT,
   })
   const step = judge(observed, state)
@@ -95,7 +96,14 @@ function migrateStep(observed: Observed, { key, contracts }: { key: string; cont
 /** What a run is for: one key is run once, whatever happens to the operator meanwhile. */
 export function migrationKey({ instance, ownerSecret, release }: Observed): string {
   const { queues, image } = instance.spec
-  const parts = [imageOf(image, release.serviceImage), ownerSecret, queues, tokenOf(instance) ?? '']
+  const takeOver = takeOverOf(instance)
+  const parts = [
+    imageOf(image, release.serviceImage),
+    ownerSecret,
+    queues,
+    tokenOf(instance) ?? '',
+    ...(takeOver ? [takeOver] : []),
+  ]
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
 }
 
@@ -150,7 +158,7 @@ function schemaOf(report: TaskReport): StorageInstanceStatus['schema'] {
 function judge(observed: Observed, state: RunState): Step {
   const { run, report } = state
   if (state.state === 'succeeded') return succeeded(observed, report)
-  if (state.state === 'failed') return failed(report ?? { code: 'failed' }, run?.name ?? '')
+  if (state.state === 'failed') return failed(observed, report ?? { code: 'failed' }, run?.name ?? '')
   if (run === undefined || state.state !== 'running') {
     const message = 'A migration is due; it starts once no other run uses the database.'
     return unfinished('waiting', 'SchemaUpToDate', { reason: 'MigrationPending', message })
@@ -184,13 +192,14 @@ const ADVICE: Record<string, { reason: Reason; advice: string }> = {
     reason: 'SchemaTooNew',
     advice: 'Deploy the newer image, or roll back the schema first (docs/migrations.md).',
   },
-  claimed: { reason: 'DatabaseClaimed', advice: '' },
   deadline: { reason: 'MigrationTimedOut', advice: 'Finished steps are kept; it is retried.' },
 }
 
 /** The old pods go on serving whatever this says. */
-function failed(report: TaskReport, job: string): Step {
-  const { reason, advice } = ADVICE[report.code] ?? { reason: 'MigrationFailed' as const, advice: '' }
+function failed({ instance }: Observed, report: TaskReport, job: string): Step {
+  const claimed = { reason: 'DatabaseClaimed' as const, advice: adviceOnOwner(instance) }
+  const { reason, advice } =
+    report.code === 'claimed' ? claimed : (ADVICE[report.code] ?? { reason: 'MigrationFailed' as const, advice: '' })
   const isTransient = [...TRANSIENT, 'lost'].includes(report.code)
   const next = isTransient
     ? 'It is retried automatically.'

@@ -32,7 +32,11 @@ export class World {
   jobs: Job[] = []
   pods: Pod[] = []
   external: { service: SecretState; owner: SecretState; direct?: SecretState } | undefined
-  release = { serviceImage: 'sonoma-storage:1', postgresImage: 'sonoma-storage-postgres:1', operatorNamespace: 'op' }
+  release: Observed['release'] = {
+    serviceImage: 'sonoma-storage:1',
+    postgresImage: 'sonoma-storage-postgres:1',
+    operatorNamespace: 'op',
+  }
   schemaReading: Observed['schemaReading']
   /** Every Job that was ever made. */
   readonly made: string[] = []

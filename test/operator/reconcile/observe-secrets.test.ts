@@ -7,6 +7,7 @@ import type { StatefulSet } from '../../../operator/plan/live-objects.ts'
 import type { Observed } from '../../../operator/plan/observed.ts'
 import { plan, stepsOf } from '../../../operator/plan/plan.ts'
 import { loadConfig } from '../../../operator/process/config.ts'
+import { ClusterIdentity } from '../../../operator/reconcile/cluster-identity.ts'
 import { observe } from '../../../operator/reconcile/observe.ts'
 import { INSTANCE_INDEX, type ReconcilerParts } from '../../../operator/reconcile/parts.ts'
 import { issue, type SecretContent } from '../../../operator/reconcile/random-secrets.ts'
@@ -21,7 +22,11 @@ const encoded = (text: string) => Buffer.from(text).toString('base64')
 class Cluster {
   readonly world: World
   readonly #secrets = new Map<string, SecretContent>()
-  readonly #readings = { schemas: new SchemaReadings({ onReading: () => undefined }), secrets: new SecretReadings() }
+  readonly #readings = {
+    schemas: new SchemaReadings({ onReading: () => undefined }),
+    secrets: new SecretReadings(),
+    cluster: new ClusterIdentity(),
+  }
   #version = 100
 
   constructor(spec: PartialSpec = {}) {

@@ -38,6 +38,42 @@ describe('the migrate task', () => {
     expect(again.exitCode).toBe(0)
   })
 
+  test('an instance of the same name in another cluster is refused, unless it names the owner that it takes over from', async () => {
+    const DATABASE_URL = await emptyDatabase('task_clusters')
+    const { log } = capturing()
+    const run = (CLUSTER: string, more = {}, instance = 'search/crawl/uid-1') =>
+      runMigrateTask({ DATABASE_URL, INSTANCE: instance, CLUSTER, ...more }, log, never)
+    const owner = () =>
+      withClient(
+        DATABASE_URL,
+        async (client) => (await client.query('SELECT namespace, name, uid FROM storage.instance')).rows[0],
+      )
+    expect((await run('east')).exitCode).toBe(0)
+    const refused = await run('west')
+    expect(refused).toMatchObject({ exitCode: 4, message: { code: 'claimed' } })
+    expect(refused.message.error).toContain(
+      'belongs to the StorageInstance east/search/crawl, not to west/search/crawl',
+    )
+    expect((await run('west', { TAKE_OVER: 'search/crawl' })).exitCode).toBe(4)
+    expect(await owner()).toEqual({ namespace: 'search', name: 'crawl', uid: 'east/uid-1' })
+    expect((await run('west', { TAKE_OVER: 'east/search/crawl' }, 'search/other/uid-2')).exitCode).toBe(0)
+    expect(await owner()).toEqual({ namespace: 'search', name: 'other', uid: 'west/uid-2' })
+    expect((await run('west', { TAKE_OVER: 'east/search/crawl' }, 'search/crawl/uid-3')).exitCode).toBe(4)
+  })
+
+  test('a database that names no cluster yet is taken over by the same name, once', async () => {
+    const DATABASE_URL = await emptyDatabase('task_former_owner')
+    const { log } = capturing()
+    const run = (CLUSTER: string, uid: string) =>
+      runMigrateTask({ DATABASE_URL, INSTANCE: `search/crawl/${uid}`, CLUSTER }, log, never)
+    expect((await run('', 'uid-1')).exitCode).toBe(0)
+    expect((await run('east', 'uid-2')).exitCode).toBe(0)
+    expect((await run('west', 'uid-3')).exitCode).toBe(4)
+    // Who does not know its cluster leaves what is written.
+    expect((await run('', 'uid-4')).exitCode).toBe(0)
+    expect((await run('west', 'uid-3')).exitCode).toBe(4)
+  })
+
   test.each([
     ['200ms', 200],
     ['5s', 5_000],

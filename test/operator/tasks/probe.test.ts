@@ -34,6 +34,8 @@ describe('the probe', () => {
     await database.query(`INSERT INTO storage.instance (namespace, name, uid) VALUES ('search', 'crawl', 'u')`)
     const owner = { namespace: 'search', name: 'crawl', uid: 'u' }
     expect(await probe(database.url)).toMatchObject({ owner, schemaVersion: NEWEST })
+    await database.query(`UPDATE storage.instance SET uid = 'east/u'`)
+    expect((await probe(database.url)).owner).toEqual({ ...owner, cluster: 'east' })
   })
 
   test('a plain role may neither make roles nor replicate', async () => {
