@@ -7,9 +7,9 @@ export type Monitored = { kind: 'ServiceMonitor' | 'PrometheusRule'; name: strin
 const ENDPOINT = { port: 'metrics', interval: '30s' }
 const INSTANCE_LABEL = `__meta_kubernetes_service_label_${LABELS.storageInstance.replace(/[^a-z]/g, '_')}`
 
-/** The operator's own metrics. */
+/** The operator's own metrics, and those of instances, whose label `namespace` is the one of the instance. */
 export function operatorMonitor(): Monitored {
-  const spec = { selector: { matchLabels: OPERATOR_SELECTOR }, endpoints: [ENDPOINT] }
+  const spec = { selector: { matchLabels: OPERATOR_SELECTOR }, endpoints: [{ ...ENDPOINT, honorLabels: true }] }
   return { kind: 'ServiceMonitor', name: OPERATOR, spec }
 }
 

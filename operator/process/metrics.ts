@@ -1,8 +1,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { StorageInstance } from '../api/storage-instance.ts'
 import type { RoundEnd } from '../kube/reflector.ts'
 import type { OnRequest } from '../kube/transport.ts'
 import type { WorkQueueObserver } from '../runtime/work-queue.ts'
 import type { Outcome } from '../runtime/workers.ts'
+import { InstanceMetrics, reported } from './instance-metrics.ts'
 
 /** Where the gauges read their figures at a scrape. None may do more than hand out what is known already. */
 export type MetricSources = {
@@ -11,6 +13,7 @@ export type MetricSources = {
   maxWorkers: number
   isLeader: () => boolean
   cached: () => Iterable<readonly [resource: string, objects: number]>
+  instances: () => readonly StorageInstance[]
 }
 
 /** The name of the one controller and of its queue. */
@@ -36,6 +39,7 @@ export class Metrics {
   readonly #lists: Counter<'resource'>
   readonly #watchEnds: Counter<'resource' | 'reason'>
   readonly #droppedEvents: Counter
+  readonly #instances = new InstanceMetrics()
   #sources: MetricSources | undefined
 
   constructor(version: string) {
@@ -71,6 +75,16 @@ export class Metrics {
   /** Names the sources of the gauges, once they exist. */
   watch(sources: MetricSources): void {
     this.#sources = sources
+  }
+
+  /** Everything, as Prometheus reads it. */
+  async text(): Promise<string> {
+    const text = await this.registry.metrics()
+    try {
+      return this.#sources === undefined ? text : text + this.#instances.text(led(this.#sources))
+    } catch {
+      return text
+    }
   }
 
   reconciled({ result, seconds }: Outcome): void {
@@ -131,6 +145,13 @@ export class Metrics {
     this.#gauge(master, '1: this replica leads.', { name: CONTROLLER }, (s) => Number(s.isLeader()))
     this.#gauge('sonoma_operator_build_info', 'Always 1; the release is in the label.', { version }, () => 1)
     this.#addCacheGauge()
+    this.#addInstanceGauges()
+  }
+
+  #addInstanceGauges(): void {
+    const unreported = (sources: MetricSources) => led(sources).length - reported(led(sources)).length
+    this.#gauge('storage_instances', 'Instances.', {}, (s) => led(s).length)
+    this.#gauge('storage_instances_unreported', 'Instances without metrics: there are too many.', {}, unreported)
   }
 
   #addCacheGauge(): void {
@@ -169,6 +190,11 @@ export class Metrics {
   #histogram<L extends string>(name: string, help: string, more: { labelNames: L[]; buckets: number[] }): Histogram<L> {
     return new Histogram({ name, help, ...more, registers: [this.registry] })
   }
+}
+
+/** By the leader only, or a sum over the replicas would count each instance twice. */
+function led(sources: MetricSources): readonly StorageInstance[] {
+  return sources.isLeader() ? sources.instances() : []
 }
 
 type Fill = (gauge: Gauge, sources: MetricSources) => void

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import { GROUP } from '../api/labels.ts'
+import type { StorageInstance } from '../api/storage-instance.ts'
 import { KubeClient } from '../kube/client.ts'
 import type { Connection } from '../kube/connection.ts'
 import { KubeEvents } from '../kube/events.ts'
@@ -63,7 +64,7 @@ export class Operator {
       '/readyz': probe(() => this.#unready()),
     })
     const { registry } = this.#metrics
-    const scrape = async () => ({ status: 200, text: await registry.metrics(), contentType: registry.contentType })
+    const scrape = async () => ({ status: 200, text: await this.#metrics.text(), contentType: registry.contentType })
     this.#scrapes = new HttpServer({ '/metrics': scrape })
     this.#watchMetrics()
   }
@@ -210,6 +211,7 @@ export class Operator {
       workers: this.#workers,
       maxWorkers: this.#options.config.workers,
       isLeader: () => this.#elector.isLeader,
+      instances: () => caches.instances.list() as StorageInstance[],
       cached: () => Object.entries(caches).map(([name, cache]) => [name, cache.size] as const),
     })
   }

@@ -262,5 +262,7 @@ describe.concurrent('what is watched and what watches', () => {
       expect(await query(promql)).toMatchObject([{ value: [expect.any(Number), value] }])
     await eventually(() => answers(`count(up{${operator}} == 1)`, '2'), { timeoutMs: LIMIT_MS, intervalMs: 1_000 })
     await answers(`sum(leader_election_master_status{${operator}})`, '1')
+    const ready = `storage_instance_condition{namespace="${home.name}", name="crawl", type="Ready", status="True"}`
+    await eventually(() => answers(`sum(${ready})`, '1'), { timeoutMs: LIMIT_MS, intervalMs: 1_000 })
   })
 })

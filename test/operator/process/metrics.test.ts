@@ -8,6 +8,7 @@ const SOURCES = {
   maxWorkers: 10,
   isLeader: () => true,
   cached: () => [['instances', 7]] as const,
+  instances: () => [],
 }
 
 describe('the metrics', () => {
