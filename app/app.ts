@@ -13,6 +13,7 @@ import { AnswerBytes } from './plugins/answer-bytes.ts'
 import { readBodies } from './plugins/bodies.ts'
 import { checkBodies } from './plugins/body-rules.ts'
 import { compressAnswers } from './plugins/compression.ts'
+import { refuseUnknownConditions } from './plugins/conditions.ts'
 import { readFairly } from './plugins/fair-reading.ts'
 import type { KnownHosts } from './plugins/framing.ts'
 import { LeftoverBodies } from './plugins/leftover-body.ts'
@@ -86,6 +87,7 @@ function admitRequests(
   answerProblems(app)
   controlAccess(app, authenticator)
   holdRoutesToRules(app)
+  refuseUnknownConditions(app)
   checkBodies(app, config.limits.bodyBytes)
   shedLoad(app, overload, metrics)
 }

@@ -6,12 +6,17 @@ import type { Problem } from '../errors.ts'
 import type { Readiness } from './readiness.ts'
 import type { RequestShare } from './request-share.ts'
 
+/** A header that says when a request is to be carried out (RFC 9110, section 13). */
+export type ConditionHeader = 'if-match' | 'if-none-match'
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** The level that a caller needs; every route declares one, or it is refused at registration. */
     access?: Access | 'Open'
     /** Health checks: never shed, logged at debug. */
     probe?: boolean
+    /** Conditional headers that the route evaluates; a write with any other one is refused (412). */
+    conditions?: readonly ConditionHeader[]
     /** Media types that the route answers with; default: application/json. */
     produces?: readonly string[]
     /** How the body is described where that says more than what is enforced of it. */

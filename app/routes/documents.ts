@@ -141,7 +141,7 @@ function singleRoutes(app: App, documents: DocumentStore): void {
   const bodyLimit = patchBytes(app.config.limits.metadataBytes)
   app.patch(
     path,
-    { config: { ...WRITE, describedBody: DescribedPatch, bodyLimit }, schema: patch },
+    { config: { ...WRITE, conditions: ['if-match'], describedBody: DescribedPatch, bodyLimit }, schema: patch },
     async (request, reply) => {
       if (!isObject(request.body)) throw new Problem('invalid_request', 'A merge patch must be an object.')
       const patched = await documents.patch(request.params.id, request.body, request.headers['if-match'])
@@ -158,7 +158,7 @@ function singleRoutes(app: App, documents: DocumentStore): void {
     params,
     response: { 204: Type.Null({ description: 'Deleted' }) },
   }
-  app.delete(path, { config: WRITE, schema: remove }, async (request, reply) => {
+  app.delete(path, { config: { ...WRITE, conditions: ['if-match'] }, schema: remove }, async (request, reply) => {
     await documents.delete(request.params.id, request.headers['if-match'])
     request.rows = 1
     return reply.code(204).send(null)

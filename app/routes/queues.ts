@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Problem } from '../errors.ts'
 import { writeArray } from '../json/write.ts'
 import type { App } from '../schemas/app.ts'
 import * as schemas from '../schemas/queues.ts'
@@ -61,7 +62,11 @@ function changeRoutes(app: App, { catalog }: QueueControl): void {
   }
   app.put(
     '/api/queues/:queue',
-    { config: { ...WRITE, bodyLimit: OPTIONS_BYTES }, schema: put, onRequest: requireLevel },
+    {
+      config: { ...WRITE, conditions: ['if-none-match'], bodyLimit: OPTIONS_BYTES },
+      schema: put,
+      onRequest: requireLevel,
+    },
     async (request, reply) => {
       const { queue } = request.params
       const options = toOptions(request.body)
@@ -89,12 +94,19 @@ function changeRoutes(app: App, { catalog }: QueueControl): void {
 /** What is there already is for those to change who control queues; anybody who can push can make one. */
 function requireLevel(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
   request.requireAccess(onlyCreates(request) ? 'Write' : 'Admin')
+  refuseTags(request)
   done()
 }
 
 /** RFC 9110: the condition holds where there is nothing under this address yet. */
 function onlyCreates({ headers }: FastifyRequest): boolean {
   return headers['if-none-match']?.trim() === '*'
+}
+
+/** A queue has no entity tag that a caller could name. */
+function refuseTags(request: FastifyRequest): void {
+  if (request.headers['if-none-match'] === undefined || onlyCreates(request)) return
+  throw new Problem('precondition_failed', 'Only If-None-Match: * is evaluated here; a queue has no entity tag.')
 }
 
 function pauseRoutes(app: App, { catalog }: QueueControl): void {

@@ -266,6 +266,17 @@ describe('PATCH /api/documents/{id}', () => {
     expect([answer.status, answer.body.code]).toEqual([status, code])
   })
 
+  test.each(['*', '"x"'])('with If-None-Match: %s changes nothing', async (value) => {
+    await store()
+    const condition = { 'if-none-match': value }
+    for (const method of ['PATCH', 'DELETE']) {
+      const body = method === 'PATCH' ? { status: 'changed' } : undefined
+      const answer = await call<Problem>(method, path(), body, condition)
+      expect([answer.status, answer.body.code]).toEqual([412, 'precondition_failed'])
+    }
+    expect((await call<Body>('GET', path())).body.status).not.toBe('changed')
+  })
+
   test('is 404 where there is no document', async () => {
     expect((await call('PATCH', path(), {})).status).toBe(404)
     expect((await call('PATCH', path('x'), {})).status).toBe(404)

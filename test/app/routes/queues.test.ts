@@ -73,6 +73,29 @@ describe('a queue', () => {
     expect((await create(options)).status).toBe(412)
   })
 
+  test('is left alone by a write with a condition that is not evaluated', async () => {
+    const { queue, path } = newPath()
+    const refused = { status: 412, body: { code: 'precondition_failed' } }
+    expect(await call('PUT', path, {}, { 'if-match': '*' })).toMatchObject(refused)
+    expect((await call('GET', path)).status).toBe(404)
+    await push(queue, [{}])
+    const writes: [string, string, string, string][] = [
+      ['PUT', path, 'if-none-match', '"*"'],
+      ['PUT', path, 'if-match', '"x"'],
+      ['DELETE', `${path}?force=true`, 'if-none-match', '*'],
+      ['DELETE', `${path}/items`, 'if-match', '"x"'],
+      ['POST', `${path}/pause`, 'if-match', '"x"'],
+    ]
+    for (const [method, url, name, value] of writes) {
+      expect(
+        await call(method, url, method === 'PUT' ? { retryLimit: 1 } : undefined, { [name]: value }),
+      ).toMatchObject(refused)
+    }
+    expect(await call('GET', path, undefined, { 'if-match': '"x"' })).toMatchObject({
+      body: { retryLimit: null, paused: false, sizes: { waiting: 1 } },
+    })
+  })
+
   test('tells its sizes at once', async () => {
     const { queue, path } = newPath()
     await push(queue, [{}, {}, { delaySeconds: 60 }])
