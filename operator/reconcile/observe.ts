@@ -12,6 +12,7 @@ import { findChild, isOurs, type Observed, type SecretState } from '../plan/obse
 import { nameSecret } from '../plan/served-secret.ts'
 import { wantedNames } from '../plan/wanted-names.ts'
 import type { ClusterIdentity } from './cluster-identity.ts'
+import { readRuns } from './live-runs.ts'
 import { type CacheName, INSTANCE_INDEX, type ReconcilerParts } from './parts.ts'
 import type { SchemaReadings } from './schema-readings.ts'
 import type { Reading, SecretReadings } from './secret-readings.ts'
@@ -51,12 +52,16 @@ export async function observe(parts: Parts, instance: StorageInstance, signal: A
       ...(clusterId !== undefined && { clusterId }),
     },
     children,
-    pods: caches.pods.byIndex(INSTANCE_INDEX, key) as Pod[],
-    jobs: caches.jobs.byIndex(INSTANCE_INDEX, key) as Job[],
+    ...(await readRuns(parts.client, instance, { cached: cachedRuns(caches, key), signal })),
     ...secrets,
     schemaReading: undefined,
   }
   return { ...world, schemaReading: readings.schemas.read(world) }
+}
+
+function cachedRuns(caches: Parts['caches'], key: string): { jobs: Job[]; pods: Pod[] } {
+  const [jobs, pods] = [caches.jobs.byIndex(INSTANCE_INDEX, key), caches.pods.byIndex(INSTANCE_INDEX, key)]
+  return { jobs: jobs as Job[], pods: pods as Pod[] }
 }
 
 type Look = { signal: AbortSignal }

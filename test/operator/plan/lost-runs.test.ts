@@ -27,7 +27,8 @@ describe('a Job that succeeded and whose pod went before its report was seen', (
     expect(world.condition('SchemaUpToDate')?.message).toContain('retried automatically')
     world.pass(10)
     world.settle(() => {
-      for (const { metadata } of world.jobs) world.endJob(metadata.name, { code: 'ok', version: '0003', wanted: '0003' })
+      for (const { metadata } of world.jobs)
+        world.endJob(metadata.name, { code: 'ok', version: '0003', wanted: '0003' })
       world.flourish()
     })
     expect(world.made).toHaveLength(3)
