@@ -1,3 +1,5 @@
+import { domainToASCII } from 'node:url'
+
 // Plain ASCII names that the URL parser leaves as they are: lower case, no punycode, and a last label that is no number (it
 // would be read as an IPv4 address). Anything else goes through the parser.
 const PLAIN = /^https?:\/\/((?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*)(?:[/?#]|$)/
@@ -12,10 +14,22 @@ export function hostOf(url: string): string | undefined {
   return withoutDot(URL.parse(url)?.host.toLowerCase() ?? '')
 }
 
-/** The name of a host as hosts are stored: lower case, without a trailing dot. */
+/** The name of a host as hosts are stored: lower case, punycode, without a trailing dot. */
 export function normalHost(host: string): string {
-  const lower = host.toLowerCase()
+  const lower = asciiHost(host.toLowerCase())
   return withoutDot(lower) ?? lower
+}
+
+const BEYOND_ASCII = /[\u0080-\u{10ffff}]/u
+/** What ends the host of a URL, or is skipped or decoded in it. */
+const NO_NAME = /[\s/\\?#@%]/
+
+/** A name of a host with letters beyond ASCII in lower case and punycode, as in a URL; any other text as it is. */
+export function asciiHost(host: string): string {
+  if (!BEYOND_ASCII.test(host) || NO_NAME.test(host)) return host
+  const port = /:\d+$/.exec(host)?.[0] ?? ''
+  const name = domainToASCII(host.slice(0, host.length - port.length))
+  return name === '' ? host : name + port
 }
 
 /** DNS names may end in a dot, before the port too: it is the same host. Undefined where nothing but dots is left. */

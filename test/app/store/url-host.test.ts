@@ -131,10 +131,19 @@ describe('a name of a host', () => {
     ['...', '...'],
     ['a..b', 'a..b'],
     [':.', ':'],
+    ['Bücher.Example.', 'xn--bcher-kva.example'],
+    ['bücher。example。', 'xn--bcher-kva.example'],
+    ['bücher.example:8080', 'xn--bcher-kva.example:8080'],
+    ['É pages', 'é pages'],
+    ['é/a', 'é/a'],
+    ['é\n', 'é\n'],
   ])('%j is looked up as %j', (name, host) => expect(normalHost(name)).toBe(host))
 
   test('is that of its urls, and always the same however often it is made normal', () => {
-    const labels = fc.array(fc.stringMatching(/^[a-zA-Z][a-zA-Z0-9]{0,3}$/), { minLength: 1, maxLength: 3 })
+    const labels = fc.array(fc.stringMatching(/^[a-zA-Z\u00e0-\u00f6][a-zA-Z0-9\u00c0-\u00d6]{0,3}$/), {
+      minLength: 1,
+      maxLength: 3,
+    })
     fc.assert(
       fc.property(labels, fc.constantFrom('', '.', '..'), fc.constantFrom('', ':81'), (names, dots, port) => {
         const name = `${names.join('.')}${dots}${port}`

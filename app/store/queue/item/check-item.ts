@@ -12,7 +12,7 @@ import {
   type JsonField,
   type RawObject,
 } from '../../check.ts'
-import { HOST_LENGTH, hostOf, isHostTooLong, withoutDot } from '../../url-host.ts'
+import { asciiHost, HOST_LENGTH, hostOf, isHostTooLong, withoutDot } from '../../url-host.ts'
 import type { NewItem } from '../types.ts'
 
 /** What one item may hold, from the configuration. */
@@ -86,7 +86,14 @@ function checkDue(raw: RawObject): { delaySeconds?: number; availableAt?: string
 function textsOf(raw: RawObject): { id?: string; url?: string; group?: string } {
   const { id, group } = raw as { id?: string | null; group?: string | null }
   const url = urlOf(raw.payload)
-  return { id: id ?? undefined, url, group: group ? (withoutDot(group) ?? group) : groupOf(url) }
+  return { id: id ?? undefined, url, group: group ? groupName(group) : groupOf(url) }
+}
+
+/** The host, where it is the name of one: its settings and its urls are found under the same name. */
+function groupName(group: string): string {
+  const ascii = asciiHost(group)
+  const name = ascii.length <= GROUP.maxBytes ? ascii : group
+  return withoutDot(name) ?? name
 }
 
 /** Host names are ASCII. One that cannot be a name in DNS, which ends at 255 bytes, is no group. */

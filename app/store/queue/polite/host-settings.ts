@@ -36,8 +36,8 @@ const RESET = {
 }
 
 /**
- * The politeness of single hosts, kept in the database. A host is the group of its items, in lower case and without a trailing dot. A queue that is
- * not there is `not_found`.
+ * The politeness of single hosts, kept in the database. A host is the group of its items, in lower case, in punycode and
+ * without a trailing dot. A queue that is not there is `not_found`.
  */
 export class QueueHosts {
   readonly #database: Database

@@ -19,6 +19,21 @@ test('a host has no settings of its own until they are put, and again after a re
   expect(await hosts.get(queue, 'a.example')).toEqual({ host: 'a.example', ...NONE })
 })
 
+test('a name with letters beyond ASCII is that of its punycode, for settings, urls and groups', async () => {
+  const queue = newQueue()
+  await catalog.ensure(queue)
+  await hosts.put(queue, 'Bücher.example', { blockedUntil: '2999-01-01T00:00:00Z' })
+  expect(await hosts.get(queue, 'xn--bcher-kva.example')).toEqual(await hosts.get(queue, 'bücher.example.'))
+  const payload = { url: 'https://bücher.example/' }
+  await store.push(queue, [
+    { id: 'url', payload },
+    { id: 'group', group: 'bücher.example' },
+    { id: 'free', group: 'é' },
+  ])
+  const found = await polite.pop(queue, { count: 10, perHost: 10, leaseSeconds: 60 })
+  expect(found.map(({ id }) => id)).toEqual(['free'])
+})
+
 test('a put replaces all settings, and keeps a time to the microsecond', async () => {
   const queue = newQueue()
   await catalog.ensure(queue)
