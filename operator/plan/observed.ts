@@ -59,11 +59,14 @@ export function findChild<T extends KubeObject>(
   return children.find((one) => one.kind === at.kind && one.metadata.name === at.metadata.name) as T | undefined
 }
 
-/** Whether an object belongs to this very instance: it is the owner, or (a kept claim) the label names it and nobody owns it. */
-export function isOurs({ metadata }: StorageInstance, { kind, metadata: live }: KubeObject): boolean {
+/**
+ * Whether an object belongs to this very instance: it is the owner, or the labels name it and nobody owns the object. That is
+ * so of a claim that is kept, and of what was left when an instance was deleted without its children.
+ */
+export function isOurs({ metadata }: StorageInstance, { metadata: live }: KubeObject): boolean {
   const owners = live.ownerReferences ?? []
   if (owners.some((owner) => owner.uid === metadata.uid)) return true
-  return kind === 'PersistentVolumeClaim' && owners.length === 0 && isLabelled(metadata.name, live.labels)
+  return owners.length === 0 && isLabelled(metadata.name, live.labels)
 }
 
 /** Whether an object was made for an instance of this name; it may be one that is gone. */

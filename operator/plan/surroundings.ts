@@ -11,6 +11,7 @@ import type { Manifest } from '../desired/child.ts'
 import { DATABASE_PORT } from '../desired/database/service.ts'
 import { apiNetworkPolicy, databaseNetworkPolicy } from '../desired/network-policies.ts'
 import type { Action } from './action.ts'
+import { adoptions } from './adopt.ts'
 import { isTaken } from './foreign.ts'
 import { keepHashKey } from './hash-key.ts'
 import { drop, keep } from './keep.ts'
@@ -21,7 +22,7 @@ import type { Step } from './step.ts'
 /** What stands around the service's pods and can be there before them. */
 export function checkSurroundings(observed: Observed): Step {
   const kept = [keepHashKey(observed), ...wanted(observed).map((manifest) => keep(observed, manifest))]
-  const actions = [...kept.flatMap((keeping) => keeping.actions), ...unwanted(observed)]
+  const actions = [...adoptions(observed), ...kept.flatMap((keeping) => keeping.actions), ...unwanted(observed)]
   return obstacleStep(kept, actions) ?? { state: 'done', actions }
 }
 

@@ -151,7 +151,7 @@ export class World {
 
   #carryOut(action: Action): void {
     if (action.do === 'delete') this.#remove(action.target)
-    else if (action.object.kind === 'Job') this.#makeJob(action.object)
+    else if (action.object.kind === 'Job') this.#keepJob(action.object)
     else this.#apply(action.object)
   }
 
@@ -175,8 +175,14 @@ export class World {
     return { ...structuredClone(object), ...structuredClone(spec), metadata } as KubeObject
   }
 
+  #keepJob(object: Manifest): void {
+    const live = this.jobs.find(({ metadata }) => metadata.name === object.metadata.name)
+    if (live === undefined) this.#makeJob(object)
+    // Nothing else of a Job is ever changed.
+    else live.metadata.ownerReferences = object.metadata.ownerReferences
+  }
+
   #makeJob(object: Manifest): void {
-    if (this.jobs.some(({ metadata }) => metadata.name === object.metadata.name)) return
     const job = this.#born(object)
     this.made.push(job.metadata.name)
     this.jobs.push(job)
