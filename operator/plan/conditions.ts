@@ -41,17 +41,21 @@ function moving(why: Why): Finding[] {
   ]
 }
 
-/** Conditions as findings make them of the former ones: a time moves only with the status, and what nobody looked at stays. */
-export function mergeConditions(instance: StorageInstance, findings: readonly Finding[], now: string): Condition[] {
+type Said = Pick<Step, 'findings' | 'absent'>
+
+/** Conditions as checks make them of the former ones: a time moves only with the status, and what nobody looked at stays. */
+export function mergeConditions(instance: StorageInstance, said: readonly Said[], now: string): Condition[] {
   const former = new Map((instance.status?.conditions ?? []).map((condition) => [condition.type, condition]))
   const observedGeneration = instance.metadata.generation ?? 0
+  const absent = new Set(said.flatMap((step) => step.absent ?? []))
+  const findings = said.flatMap((step) => step.findings ?? [])
   for (const { type, status, reason, message } of findings) {
+    absent.delete(type)
     const before = former.get(type)
     const lastTransitionTime = before?.status === status ? before.lastTransitionTime : now
     former.set(type, { type, status, reason, message: cut(message), lastTransitionTime, observedGeneration })
   }
-  // One whose feature is not set up is absent.
-  if (instance.spec.migrations.onDrift === 'Ignore') former.delete('SchemaDriftFree')
+  for (const type of absent) former.delete(type)
   return [...former.values()].sort((a, b) => CONDITION_TYPES.indexOf(a.type) - CONDITION_TYPES.indexOf(b.type))
 }
 

@@ -18,6 +18,8 @@ export type Step = {
   why?: { reason: Reason; message: string }
   actions?: Action[]
   findings?: Finding[]
+  /** Conditions that this check is not about at the moment: its feature is not set up. What it only did not look at stays. */
+  absent?: ConditionType[]
   facts?: Facts
   /** Look again after this time even if nothing is heard. */
   requeueAfterMs?: number

@@ -19,12 +19,8 @@ import type { Finding, Step } from '../plan/step.ts'
 export function statusOf(observed: Observed, plan: Plan, refusals: readonly Refusal[] = []): StorageInstanceStatus {
   const { instance } = observed
   const steps = [...refusals.map((refusal) => refusalStep(observed, refusal)), ...stepsOf(plan)]
-  const findings = [
-    ...gateFindings(observed),
-    ...steps.flatMap((step) => step.findings ?? []),
-    ...whole(observed, steps),
-  ]
-  const conditions = mergeConditions(instance, findings, rfc3339(observed.now))
+  const said = [{ findings: gateFindings(observed) }, ...steps, { findings: whole(observed, steps) }]
+  const conditions = mergeConditions(instance, said, rfc3339(observed.now))
   return prune({
     observedGeneration: instance.metadata.generation ?? 0,
     phase: phaseOf(observed, steps, conditions),
@@ -43,7 +39,7 @@ export function blindStatusOf(
   const { instance } = observed
   const step = isTransient ? unread(message) : forbidden(message)
   const findings = [...gateFindings(observed), ...whole(observed, [step])]
-  const conditions = mergeConditions(instance, findings, rfc3339(observed.now))
+  const conditions = mergeConditions(instance, [{ findings }], rfc3339(observed.now))
   const phase = gateOf(observed)?.reason ?? (isTransient ? instance.status?.phase : 'Stalled')
   const observedGeneration = instance.metadata.generation ?? 0
   const { backup: _backup, maintenance: _maintenance, ...former } = instance.status ?? {}

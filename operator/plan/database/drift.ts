@@ -25,7 +25,8 @@ export function standingDrift({ schemaReading: reading, instance }: Observed): s
 /** What the service last said about its schema. Never keeps an instance from being ready. */
 export function checkDrift(observed: Observed): Step {
   const { schemaReading: reading, instance, now } = observed
-  if (instance.spec.migrations.onDrift === 'Ignore' || reading === undefined) return { state: 'done' }
+  if (instance.spec.migrations.onDrift === 'Ignore') return { state: 'done', absent: ['SchemaDriftFree'] }
+  if (reading === undefined) return { state: 'done' }
   const requeueAfterMs = Math.max(LEAST_LOOK_MS, nextReadingAt(observed, reading) - now.getTime())
   return { state: 'done', requeueAfterMs, findings: [findingOf(reading, standingDrift(observed))] }
 }
