@@ -28,9 +28,28 @@ export function holdRoutesToRules(app: App): void {
     const { accept } = request.headers
     const produced = request.routeOptions.config?.produces ?? JSON_ONLY
     // Nothing is found here: the answer is a problem document, whatever is accepted.
-    if (request.is404 || accepts(accept, produced)) return done()
-    done(new Problem('not_acceptable', `The answer would be ${produced.join(' or ')}, which Accept does not allow.`))
+    if (request.is404) return done()
+    if (!accepts(accept, produced)) {
+      return done(
+        new Problem('not_acceptable', `The answer would be ${produced.join(' or ')}, which Accept does not allow.`),
+      )
+    }
+    done(
+      isDecodable(request.url) ? undefined : new Problem('invalid_query', 'The query is not valid percent-encoding.'),
+    )
   })
+}
+
+/** What reads the query takes a part that cannot be decoded as it is, and would find nothing by it. */
+function isDecodable(url: string): boolean {
+  const start = url.indexOf('?')
+  if (start < 0) return true
+  try {
+    decodeURIComponent(url.slice(start))
+    return true
+  } catch {
+    return false
+  }
 }
 
 function openDocs(route: RouteOptions): void {

@@ -433,6 +433,13 @@ describe('envelopes', () => {
     problemOf(await app.inject('/livez?x=1'), 'invalid_query')
   })
 
+  test.each(['%', '%zz', '%ff', '%ED%A0%80', 'a%C3'])('a query with %s is no percent-encoded UTF-8', async (text) => {
+    for (const url of [`/api/documents?status=${text}`, `/api/documents/export?host=${text}`, `/livez?${text}`]) {
+      const { detail } = problemOf(await app.inject(url), 'invalid_query')
+      expect(detail).toBe('The query is not valid percent-encoding.')
+    }
+  })
+
   test('a route without an access level, or with an unknown one, is refused', async () => {
     await expect(buildTestApp({ routes: (bare) => void bare.get('/t/bare', () => ({})) })).rejects.toThrow(
       'The route GET /t/bare declares no access level.',
