@@ -13,6 +13,7 @@ export const REASONS = {
   InvalidSpec: 'The API server rejects an object that the operator builds from the spec.',
   ReconcileFailed: 'A step failed; the operator retries it.',
   ForeignObject: 'A child cannot be created, because its name is taken by an object that the operator does not own.',
+  FieldsContested: 'Another program changes a child again each time the operator restores it; the message names it.',
   // database
   DatabaseReachable: 'The database accepts connections.',
   DatabaseStarting: 'The database is being created or started.',

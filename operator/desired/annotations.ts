@@ -10,6 +10,8 @@ export const CHILD_ANNOTATIONS = {
   databaseSecretHash: `${GROUP}/database-secret-hash`,
   /** On pods: a keyed hash of the URL past a pooler, where they have one. */
   directSecret: `${GROUP}/direct-secret`,
+  /** On the owner of the service's pods: the image that was asked for; admission may have put another one into the pods. */
+  image: `${GROUP}/image`,
   /** On the Secret of a certificate: until when it is valid. */
   expires: `${GROUP}/expires`,
   /** On that Secret and on pods: which certificate it holds or they know; absent for the first one. */

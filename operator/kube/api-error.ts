@@ -2,7 +2,11 @@
 type Status = { message?: string; reason?: string; details?: StatusDetails & { retryAfterSeconds?: number } }
 
 /** What an error is about: the plural name of a kind, the name of an object, and the reasons behind the reason. */
-export type StatusDetails = { kind?: string; name?: string; causes?: { reason?: string; field?: string }[] }
+export type StatusDetails = {
+  kind?: string
+  name?: string
+  causes?: { reason?: string; field?: string; message?: string }[]
+}
 
 type ApiErrorOptions = { retryAfterMs?: number; details?: StatusDetails; cause?: unknown }
 
@@ -32,6 +36,12 @@ export class ApiError extends Error {
   /** Somebody else has changed the object, owns the field, or made an object of that name; a webhook that answers 409 is none. */
   get isConflict(): boolean {
     return this.code === 409 && (this.reason === 'Conflict' || this.reason === 'AlreadyExists')
+  }
+
+  /** Who owns the fields that an apply without force would have changed; none for any other error. */
+  get fieldOwners(): string[] {
+    const causes = this.details.causes?.filter(({ reason }) => reason === 'FieldManagerConflict') ?? []
+    return causes.map(({ field = '', message = '' }) => `${field}: ${message}`)
   }
 
   /** Whether this is among the reasons behind the reason. */

@@ -4,7 +4,7 @@ import type { Manifest } from '../desired/child.ts'
 /** One change of the cluster. Each can be repeated, and finds what it did before. */
 export type Action =
   /** Server-side apply; `manager` where the fields have an owner of their own. */
-  | { do: 'apply'; object: Manifest; manager?: string; isNew?: boolean }
+  | { do: 'apply'; object: Manifest; manager?: string; isNew?: boolean; restores?: Restore }
   /** Made once; one of that name that is there already is left as it is. */
   | { do: 'create'; object: Manifest }
   /** A Secret whose content is random: made once, never again while it is there. `object` is everything but the content. */
@@ -12,6 +12,9 @@ export type Action =
   /** A certificate in the place of the one that the Secret holds in the version that `object` names; both are trusted then. */
   | { do: 'renew'; object: Manifest }
   | { do: 'delete'; target: Target }
+
+/** What somebody else changed is undone. `isEndless`: not for the first time, so that it matters who owns the fields. */
+export type Restore = { isEndless: boolean }
 
 export type RandomContent = 'credentials' | 'certificate' | 'hashKey'
 

@@ -32,7 +32,7 @@ export function covers(live: unknown, wanted: unknown): boolean {
 }
 
 function coversList(live: unknown[], wanted: unknown[]): boolean {
-  const key = LIST_KEYS.find((candidate) => wanted.every((entry) => isRecord(entry) && candidate in entry))
+  const key = listKeyOf(wanted)
   if (key === undefined) {
     return live.length === wanted.length && wanted.every((entry, index) => covers(live[index], entry))
   }
@@ -41,6 +41,11 @@ function coversList(live: unknown[], wanted: unknown[]): boolean {
       (candidate) => isRecord(candidate) && candidate[key] === (entry as Fields)[key] && covers(candidate, entry),
     ),
   )
+}
+
+/** The key by which the API server merges such a list; undefined where it is taken as a whole. */
+export function listKeyOf(wanted: readonly unknown[]): string | undefined {
+  return LIST_KEYS.find((candidate) => wanted.every((entry) => isRecord(entry) && candidate in entry))
 }
 
 type Fields = Record<string, unknown>

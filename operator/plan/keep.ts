@@ -1,14 +1,19 @@
 import type { KubeObject } from '../api/object.ts'
 import type { Manifest } from '../desired/child.ts'
 import type { Action } from './action.ts'
+import { admissionOf } from './admission.ts'
+import { restoreDueMs, settledDueMs, UNDONE_AT_ONCE } from './contest.ts'
 import { differs, stamped } from './differs.ts'
 import { findChild, isLabelled, isOurs, type Observed } from './observed.ts'
 
-/** What keeping one child as it is wanted takes: nothing, an apply, or patience (`isBlocked`). */
-export type Keeping = { actions: Action[]; obstacle?: Obstacle; wasEdited?: boolean }
+/** What keeping one child as it is wanted takes: nothing, an apply, or patience. */
+export type Keeping = { actions: Action[]; obstacle?: Obstacle }
 
-/** Why a child cannot be kept: its name is taken, or it is on its way out. */
-export type Obstacle = { kind: string; name: string; why: 'foreign' | 'leftover' | 'terminating' }
+/** Why a child cannot be kept: its name is taken, it is on its way out, or somebody else changes it again and again. */
+export type Obstacle = { kind: string; name: string } & (
+  | { why: 'foreign' | 'leftover' | 'terminating' }
+  | { why: 'contested'; owners: readonly string[]; lookAfterMs: number }
+)
 
 /** Makes a child, or changes it back; never touches an object of that name that is not ours. */
 export function keep(observed: Observed, wanted: Manifest): Keeping {
@@ -17,9 +22,34 @@ export function keep(observed: Observed, wanted: Manifest): Keeping {
   if (live === undefined) return { actions: [{ do: 'apply', object, isNew: true }] }
   const obstacle = obstacleOf(observed, live)
   if (obstacle !== undefined) return { actions: [], obstacle }
-  const difference = differs(live, object)
-  if (difference === 'no') return { actions: [] }
-  return { actions: [{ do: 'apply', object }], wasEdited: difference === 'edited' }
+  const difference = differenceOf(observed, live, object)
+  if (difference === 'changed') return { actions: [{ do: 'apply', object }] }
+  return restore(observed, live, { object, isEdited: difference === 'edited' })
+}
+
+/** How a live child is not what is wanted: what admission made of the last apply is as good as that. */
+export function differenceOf({ admitted }: Observed, live: KubeObject, object: Manifest): ReturnType<typeof differs> {
+  const known = admitted?.get(live.metadata.uid ?? '')
+  return known !== undefined && known === admissionOf(live, object) ? 'no' : differs(live, object)
+}
+
+/** A change is undone at once. One that comes back each time is told of, and undone with growing pauses. */
+function restore(
+  { contests, now }: Observed,
+  live: KubeObject,
+  { object, isEdited }: { object: Manifest; isEdited: boolean },
+): Keeping {
+  const contest = contests?.get(live.metadata.uid ?? '')
+  const dueMs = isEdited ? restoreDueMs(contest, now) : settledDueMs(contest, now)
+  const isEndless = (contest?.count ?? 0) >= UNDONE_AT_ONCE - 1
+  const actions: Action[] = isEdited && !dueMs ? [{ do: 'apply', object, restores: { isEndless } }] : []
+  if (dueMs === undefined) return { actions }
+  const { kind, metadata } = live
+  const lookAfterMs = Math.max(1_000, dueMs)
+  return {
+    actions,
+    obstacle: { kind, name: metadata.name, why: 'contested', owners: contest?.owners ?? [], lookAfterMs },
+  }
 }
 
 /** What stands in the way of using a live object as a child of this instance. */

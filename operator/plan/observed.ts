@@ -1,6 +1,7 @@
 import { LABELS, MANAGED_BY } from '../api/labels.ts'
 import type { KubeObject } from '../api/object.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
+import type { Contest } from './contest.ts'
 import type { Claim, Deployment, Job, Pod, StatefulSet } from './live-objects.ts'
 
 /**
@@ -49,6 +50,10 @@ export type Observed = {
   /** The one that leads past a pooler, where the spec names one. */
   directSecret?: SecretState
   schemaReading: SchemaReading | undefined
+  /** By the uid of a child: what admission made of the last apply (`admissionOf`), where that was not what was applied. */
+  admitted?: ReadonlyMap<string, string>
+  /** By the uid of a child: how often changes of others were undone. */
+  contests?: ReadonlyMap<string, Contest>
 }
 
 /** The object of a kind and name, whoever owns it. */

@@ -9,8 +9,9 @@ export function obstacleStep(kept: readonly Keeping[], actions: Action[]): Step 
   const obstacles = kept.flatMap(({ obstacle }) => obstacle ?? [])
   const worst = obstacles.find(({ why }) => why === 'foreign') ?? obstacles[0]
   if (worst === undefined) return undefined
-  const state = worst.why === 'foreign' ? 'blocked' : 'waiting'
-  return { state, why: explain(worst), actions, requeueAfterMs: LOOK_AGAIN_MS }
+  const state = worst.why === 'foreign' || worst.why === 'contested' ? 'blocked' : 'waiting'
+  const looks = obstacles.map((one) => (one.why === 'contested' ? one.lookAfterMs : LOOK_AGAIN_MS))
+  return { state, why: explain(worst), actions, requeueAfterMs: Math.min(...looks) }
 }
 
 /** What is said of an object of somebody else that has the name of a child. */
@@ -18,7 +19,14 @@ export function foreignMessage({ kind, name }: { kind: string; name: string }): 
   return `There is a ${kind} ${name} that does not belong to this instance; the operator does not touch it. Delete or rename it, or use another name for the instance.`
 }
 
-function explain({ kind, name, why }: Obstacle): NonNullable<Step['why']> {
+function contestMessage({ kind, name, owners }: Extract<Obstacle, { why: 'contested' }>): string {
+  const who = owners.length === 0 ? '' : ` The API server says: ${owners.join('; ')}.`
+  return `Something changes the ${kind} ${name} again each time the operator restores it.${who} The operator restores it less and less often, at least every 10 minutes. Make the other program leave these fields alone.`
+}
+
+function explain(obstacle: Obstacle): NonNullable<Step['why']> {
+  const { kind, name, why } = obstacle
+  if (why === 'contested') return { reason: 'FieldsContested', message: contestMessage(obstacle) }
   if (why === 'foreign') {
     return { reason: 'ForeignObject', message: foreignMessage({ kind, name }) }
   }

@@ -4,10 +4,12 @@ import { ApiError } from '../kube/api-error.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { resourceOf, SECRETS } from '../kube/resources.ts'
 import type { Action } from '../plan/action.ts'
+import { admissionOf } from '../plan/admission.ts'
 import { foreignTarget } from '../plan/foreign.ts'
-import type { Observed } from '../plan/observed.ts'
+import { findChild, type Observed } from '../plan/observed.ts'
 import { foreignMessage } from '../plan/obstacles.ts'
 import type { Refusal } from '../plan/refusal.ts'
+import type { ChildMemory } from './child-memory.ts'
 import { issue, reissue, type SecretContent } from './random-secrets.ts'
 
 export type ApplyParts = {
@@ -16,6 +18,7 @@ export type ApplyParts = {
   observed: Observed
   signal: AbortSignal
   onDone: (action: Action) => void
+  memory: ChildMemory
 }
 
 /** What was not done, and the error for which the rest was not tried, which is in the last refusal then. */
@@ -46,14 +49,12 @@ export async function applyAll(parts: ApplyParts, actions: readonly Action[]): P
   return { refusals }
 }
 
-async function carryOut({ client, signal, observed }: ApplyParts, action: Action): Promise<void> {
+async function carryOut(parts: ApplyParts, action: Action): Promise<void> {
+  const { client, signal, observed } = parts
   const { now } = observed
   switch (action.do) {
-    case 'apply': {
-      // What is new takes nobody's fields over: if the name was taken a moment ago, that is a conflict.
-      await client.apply(action.object, { signal, fieldManager: action.manager, force: action.isNew !== true })
-      return
-    }
+    case 'apply':
+      return apply(parts, action)
     case 'create':
       return createOnce(client, action.object, signal)
     case 'issue':
@@ -65,6 +66,60 @@ async function carryOut({ client, signal, observed }: ApplyParts, action: Action
       await client.delete(resourceOf({ apiVersion, kind }), namespace, name, { uid, signal })
     }
   }
+}
+
+type Apply = Extract<Action, { do: 'apply' }>
+
+async function apply({ client, signal, observed, memory }: ApplyParts, action: Apply): Promise<void> {
+  const { object, manager, isNew, restores } = action
+  const owners = restores?.isEndless ? await ownersOf(client, object, signal) : []
+  // What is new takes nobody's fields over: if the name was taken a moment ago, that is a conflict.
+  const answer = await client.apply(object, { signal, fieldManager: manager, force: isNew !== true })
+  if (manager !== undefined) return
+  memory.noteAnswer(observed, action, answer)
+  if (restores !== undefined) memory.noteRestore(observed, action, owners)
+}
+
+const MOST_OWNERS = 5
+
+/** Those whose fields an apply would take over, in the API server's own words. */
+async function ownersOf(client: KubeClient, object: Manifest, signal: AbortSignal): Promise<string[]> {
+  try {
+    await client.apply(object, { signal, force: false, dryRun: true })
+    return []
+  } catch (error) {
+    if (error instanceof ApiError && error.code > 0) return error.fieldOwners.slice(0, MOST_OWNERS)
+    throw error
+  }
+}
+
+type LearnParts = Omit<ApplyParts, 'onDone'>
+
+/**
+ * After a start nobody knows what admission made of the children: for those that look changed, a dry run of the apply tells it.
+ * Whether there is one that has not been changed after all.
+ */
+export async function learnAdmissions(parts: LearnParts, actions: readonly Action[]): Promise<boolean> {
+  const restores = actions.filter((action) => action.do === 'apply' && action.restores !== undefined)
+  const learned: boolean[] = []
+  for (const action of restores as Apply[]) learned.push(await learn(parts, action))
+  return learned.includes(true)
+}
+
+async function learn({ client, observed, signal, memory }: LearnParts, action: Apply): Promise<boolean> {
+  const live = findChild(observed, action.object)
+  const uid = live?.metadata.uid ?? ''
+  const isKnown = observed.admitted?.has(uid) || observed.contests?.has(uid)
+  if (live === undefined || isKnown || foreignTarget(observed, action) !== undefined) return false
+  const answer = await client.apply(action.object, { signal, dryRun: true }).catch(refused)
+  if (answer === undefined || admissionOf(answer, action.object) !== admissionOf(live, action.object)) return false
+  memory.noteAnswer(observed, action, answer)
+  return true
+}
+
+/** Webhooks may refuse a dry run; then the apply itself tells. */
+function refused(error: unknown): undefined {
+  if (!(error instanceof ApiError && error.code >= 400)) throw error
 }
 
 /** One that is there already was made by this very step, before a crash or before the caches knew. */

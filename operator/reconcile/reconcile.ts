@@ -7,7 +7,8 @@ import type { Observed } from '../plan/observed.ts'
 import { type Plan, plan, stepsOf } from '../plan/plan.ts'
 import { isActive } from '../plan/runs/runs.ts'
 import type { ReconcileResult } from '../runtime/workers.ts'
-import { applyAll, isFailure, nameOf } from './apply.ts'
+import { applyAll, isFailure, learnAdmissions, nameOf } from './apply.ts'
+import { ChildMemory } from './child-memory.ts'
 import { ClusterIdentity } from './cluster-identity.ts'
 import { eventsOf } from './condition-events.ts'
 import { observe, type Readings } from './observe.ts'
@@ -27,6 +28,7 @@ export class Reconciler {
   readonly #parts: ReconcilerParts
   readonly #readings: Readings
   readonly #ownWrites = new OwnWrites()
+  readonly #memory = new ChildMemory()
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts
@@ -59,7 +61,8 @@ export class Reconciler {
   /** An API server that lets nothing be read is told of, too: the log is not where people look. */
   async #observe(instance: StorageInstance, signal: AbortSignal): Promise<Observed> {
     try {
-      return await observe({ ...this.#parts, readings: this.#readings }, instance, signal)
+      const observed = await observe({ ...this.#parts, readings: this.#readings }, instance, signal)
+      return { ...observed, ...this.#memory.of(instance) }
     } catch (error) {
       if (error instanceof ApiError && error.code >= 400) {
         const trouble = { message: error.message, isTransient: isFailure(error) }
@@ -83,9 +86,14 @@ export class Reconciler {
     const steps = stepsOf(planned)
     const actions = steps.flatMap((step) => step.actions ?? [])
     const { client, log } = this.#parts
+    const memory = this.#memory
+    if (await learnAdmissions({ client, observed, signal, memory }, actions)) {
+      const next = { ...observed, ...memory.of(observed.instance) }
+      return this.#carryOut(next, plan(next), signal)
+    }
     const instance = keyOf(observed.instance)
     const onDone = (action: Action) => log.info({ instance, action: action.do, ...nameOf(action) }, 'carried out')
-    const { refusals, failure } = await applyAll({ client, observed, signal, onDone }, actions)
+    const { refusals, failure } = await applyAll({ client, observed, signal, onDone, memory }, actions)
     const status = statusOf(observed, planned, refusals)
     await this.#writeIfNew(observed, status, signal)
     if (failure !== undefined) throw failure
@@ -121,9 +129,9 @@ export class Reconciler {
   }
 
   #forgetReadings(): void {
-    this.#readings.schemas.keepOnly(
-      new Set(this.#parts.caches.instances.list().map(({ metadata }) => metadata.uid ?? '')),
-    )
+    const uids = new Set(this.#parts.caches.instances.list().map(({ metadata }) => metadata.uid ?? ''))
+    this.#readings.schemas.keepOnly(uids)
+    this.#memory.keepOnly(uids)
   }
 }
 

@@ -30,7 +30,7 @@ export function apiDeployment(instance: StorageInstance, release: ApiRelease): M
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     purpose: 'api',
-    annotations: secretNote(release),
+    annotations: { ...secretNote(release), [CHILD_ANNOTATIONS.image]: release.image },
   } as const
   const deployment = child(instance, kind, {
     spec: {

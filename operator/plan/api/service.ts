@@ -31,7 +31,10 @@ export function checkApi(observed: Observed, before: { databaseGate: Step; isSch
   const instance = mayGrow ? observed.instance : withServedPool(observed.instance, live)
   const keeping = keep(observed, apiDeployment(instance, release))
   const actions = [...keeping.actions, ...(keeping.obstacle ? [] : replicaActions(observed, live, mayGrow))]
-  return obstacleStep([keeping], actions) ?? { ...judge(observed, live, keeping.actions.length > 0), actions }
+  const obstacle = obstacleStep([keeping], actions)
+  // What serves is still known.
+  if (obstacle && keeping.obstacle?.why === 'contested') return { ...judge(observed, live), ...obstacle }
+  return obstacle ?? { ...judge(observed, live, keeping.actions.length > 0), actions }
 }
 
 /** The pods that are there, where they are ours. */
@@ -59,7 +62,8 @@ function wantedRelease(observed: Observed): ApiRelease | undefined {
 
 function releaseOf(live: Deployment | undefined): ApiRelease | undefined {
   const template = live?.spec?.template
-  const image = template?.spec?.containers?.find(({ name }) => name === 'service')?.image
+  const served = template?.spec?.containers?.find(({ name }) => name === 'service')?.image
+  const image = live?.metadata.annotations?.[CHILD_ANNOTATIONS.image] ?? served
   if (image === undefined) return undefined
   const notes = template?.metadata?.annotations ?? {}
   const { [CHILD_ANNOTATIONS.databaseSecret]: secretVersion = '', [CHILD_ANNOTATIONS.certificate]: certificate } = notes

@@ -1,5 +1,6 @@
 import type { Manifest } from '../../desired/child.ts'
-import { covers, differs, stamped } from '../differs.ts'
+import { covers, stamped } from '../differs.ts'
+import { differenceOf } from '../keep.ts'
 import type { Observed, StatefulSet } from '../observed.ts'
 import type { Step } from '../step.ts'
 import { taskAtWork } from '../turn.ts'
@@ -13,7 +14,8 @@ export function isRestart(observed: Observed, wanted: Manifest): boolean {
   const live = liveDatabase(observed)
   if (live === undefined) return false
   const { spec } = wanted as Manifest & StatefulSet
-  return differs(live, stamped(wanted)) === 'changed' || !covers(live.spec?.template, spec?.template)
+  const difference = differenceOf(observed, live, stamped(wanted))
+  return difference === 'changed' || (difference === 'edited' && !covers(live.spec?.template, spec?.template))
 }
 
 /** The step of a restart that waits until nothing works on the database any more; undefined where nothing does. */

@@ -159,7 +159,7 @@ export class World {
     const { kind, metadata } = object
     const live = this.children.find((child) => child.kind === kind && child.metadata.name === metadata.name)
     if (live === undefined) this.children.push(this.#born(object))
-    else this.#change(live, merge(live, object) as KubeObject)
+    else this.#change(live, mergeInto(live, object) as KubeObject)
   }
 
   #change(live: KubeObject, wanted: KubeObject): void {
@@ -214,9 +214,9 @@ export class World {
 }
 
 /** As server-side apply does for one manager, roughly: fields over fields, lists as a whole. */
-function merge(live: unknown, wanted: unknown): unknown {
+export function mergeInto(live: unknown, wanted: unknown): unknown {
   if (!isRecord(live) || !isRecord(wanted)) return structuredClone(wanted)
-  const changed = Object.entries(wanted).map(([key, value]) => [key, merge(live[key], value)])
+  const changed = Object.entries(wanted).map(([key, value]) => [key, mergeInto(live[key], value)])
   return { ...live, ...Object.fromEntries(changed) }
 }
 

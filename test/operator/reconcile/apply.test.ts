@@ -6,6 +6,7 @@ import type { Action } from '../../../operator/plan/action.ts'
 import type { Deployment } from '../../../operator/plan/live-objects.ts'
 import { plan, stepsOf } from '../../../operator/plan/plan.ts'
 import { applyAll, nameOf } from '../../../operator/reconcile/apply.ts'
+import { ChildMemory } from '../../../operator/reconcile/child-memory.ts'
 import { statusOf } from '../../../operator/reconcile/status.ts'
 import { answer, FaultServer } from '../kube/fault-server.ts'
 import { instanceOf, type PartialSpec, World } from '../plan/world.ts'
@@ -39,7 +40,13 @@ async function applyBoth(
   const done: string[] = []
   const client = new KubeClient(server.transport({ attempts: 1 }))
   const onDone = (action: Action) => done.push(action.do === 'delete' ? '' : action.object.metadata.name)
-  const parts = { client, observed: new World().observed(), signal: new AbortController().signal, onDone }
+  const parts = {
+    client,
+    observed: new World().observed(),
+    signal: new AbortController().signal,
+    onDone,
+    memory: new ChildMemory(),
+  }
   return { done, applied: await applyAll(parts, [first, apply('second')]) }
 }
 
@@ -114,7 +121,10 @@ describe('an object of somebody else', () => {
     const done: string[] = []
     const onDone = (action: Action) => done.push(`${nameOf(action).kind} ${nameOf(action).name}`)
     const { signal } = new AbortController()
-    const { refusals } = await applyAll({ client, observed: world.observed(), signal, onDone }, actions)
+    const { refusals } = await applyAll(
+      { client, observed: world.observed(), signal, onDone, memory: new ChildMemory() },
+      actions,
+    )
     return { done, refusals }
   }
 
