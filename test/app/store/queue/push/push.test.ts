@@ -154,6 +154,29 @@ describe('many requests', () => {
   })
 })
 
+describe('the statement', () => {
+  const pool = { url: db.directUrl, maxPoolSize: 1, acquireTimeoutMs: 30_000, statementTimeoutMs: 30_000 }
+  const item = { priority: 0, payloadJson: '{}' }
+  const newIds = [item, item]
+  const duplicates = [item, { ...item, id: 'a' }]
+
+  test.each([
+    ['looks for no duplicates where no item has an id', newIds, 'queue_push_new', false],
+    ['looks for duplicates where an item has one', duplicates, 'queue_push', true],
+  ])('%s', async (_, items, name, looks) => {
+    const single = new Database(pool, silentObserver)
+    atEndOfFile(() => single.close())
+    const definition = await catalog.ensure(newQueue())
+    const outcomes = await pushWithin(single, definition, items)
+    const { rows } = await single.query<{ name: string; looks: boolean }>({
+      text: `SELECT name, statement LIKE '%ON CONFLICT (name, id)%' AS looks FROM pg_prepared_statements`,
+    })
+
+    expect(results(outcomes)).toEqual(['created', 'created'])
+    expect(rows).toEqual([{ name, looks }])
+  })
+})
+
 describe('in the transaction of the caller', () => {
   test('what is pushed goes with the transaction, and unlessStored skips stored documents', async () => {
     const queue = newQueue()
