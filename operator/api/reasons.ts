@@ -54,6 +54,7 @@ export const REASONS = {
   ApiDegraded: 'Some replicas are serving; others have a problem that the message describes.',
   PodsUnschedulable: 'A pod cannot be scheduled on any node.',
   ImagePullFailed: 'An image cannot be pulled.',
+  NodeUnresponsive: 'A pod of a run is on a node that does not respond; the message names both.',
   PodCrashing: 'A pod crashes repeatedly.',
   PodNotReady: 'A pod runs, but does not become ready; the message has its last error.',
   ScaledToZero: '`api.replicas` is 0: the service is off.',

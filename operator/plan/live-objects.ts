@@ -22,7 +22,7 @@ export type ContainerStatus = {
 }
 
 export type Pod = KubeObject & {
-  spec?: { containers?: { name: string; image?: string }[] }
+  spec?: { nodeName?: string; containers?: { name: string; image?: string }[] }
   status?: {
     phase?: string
     reason?: string

@@ -39,7 +39,8 @@ function isEarlier({ instance }: Observed, other: RunKind, kind: RunKind): boole
   return aheadMs === 0 ? IN_ORDER.indexOf(other) < IN_ORDER.indexOf(kind) : aheadMs > 0
 }
 
-function isTask({ metadata }: Job | Pod): boolean {
+/** Whether a Job or a pod is that of a run that uses the database. */
+export function isTask({ metadata }: Job | Pod): boolean {
   return usesDatabase(metadata.labels?.[LABELS.component])
 }
 

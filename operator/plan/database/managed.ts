@@ -115,7 +115,7 @@ function claim(observed: Observed, database: ManagedDatabase, name: string): Man
   })
 }
 
-function judge(observed: Observed, actions: Action[], held?: ReturnType<typeof waitForTurn>): Step {
+function judge(observed: Observed, actions: Action[], held?: Step): Step {
   const { instance } = observed
   const volumeSize = liveClaim(observed)?.spec?.resources?.requests?.storage
   const facts = {
@@ -126,7 +126,7 @@ function judge(observed: Observed, actions: Action[], held?: ReturnType<typeof w
   }
   const requeueAfterMs = renewalLookMs(observed)
   const finding = (why: NonNullable<Step['why']>) => ({ type: 'DatabaseReachable', status: 'True', ...why }) as const
-  if (held) return { state: 'waiting', ...held, actions, facts, findings: [finding(answers(observed))] }
+  if (held) return { ...held, actions, facts, findings: [finding(answers(observed))] }
   // Nothing that needs the server may begin in the same breath.
   if (actions.some((action) => action.do === 'apply' && action.object.kind === 'StatefulSet')) {
     return { state: 'waiting', why: CHANGING, actions, facts, requeueAfterMs, findings: [finding(CHANGING)] }

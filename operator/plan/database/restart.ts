@@ -2,6 +2,7 @@ import type { Manifest } from '../../desired/child.ts'
 import { covers, stamped } from '../differs.ts'
 import { differenceOf } from '../keep.ts'
 import type { Observed, StatefulSet } from '../observed.ts'
+import { nodeTrouble } from '../runs/node-trouble.ts'
 import type { Step } from '../step.ts'
 import { taskAtWork } from '../turn.ts'
 import { liveDatabase } from './live.ts'
@@ -19,9 +20,13 @@ export function isRestart(observed: Observed, wanted: Manifest): boolean {
 }
 
 /** The step of a restart that waits until nothing works on the database any more; undefined where nothing does. */
-export function waitForTurn(observed: Observed, what: string): Pick<Step, 'why' | 'requeueAfterMs'> | undefined {
+export function waitForTurn(observed: Observed, what: string): Step | undefined {
   const task = taskAtWork(observed)
   if (task === undefined) return undefined
   const message = `${what} once the ${task.kind} ${task.metadata.name} has ended.`
-  return { why: { reason: 'RestartPending', message }, requeueAfterMs: TASK_LOOK_MS }
+  const step = { state: 'waiting', requeueAfterMs: TASK_LOOK_MS } as const
+  const silent = nodeTrouble(observed)
+  if (silent === undefined) return { ...step, why: { reason: 'RestartPending', message } }
+  const why = { reason: silent.reason, message: `${message} ${silent.message}` }
+  return { ...step, state: silent.isLasting ? 'blocked' : 'waiting', why }
 }

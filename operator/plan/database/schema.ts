@@ -6,7 +6,9 @@ import type { StorageInstance, StorageInstanceStatus } from '../../api/storage-i
 import { imageOf } from '../../desired/image.ts'
 import { migrateJob } from '../../desired/runs/migrate-job.ts'
 import type { Observed } from '../observed.ts'
+import { troubleStep } from '../pod-trouble.ts'
 import { jobTrouble } from '../runs/job-trouble.ts'
+import { nodeTrouble } from '../runs/node-trouble.ts'
 import { advance, calledOff, isActive, isUnderWay, leftovers, type RunState } from '../runs/runs.ts'
 import { taskImage } from '../runs/task-image.ts'
 import { parseReport, sentenceOf, type TaskReport, textOf } from '../runs/task-report.ts'
@@ -159,6 +161,8 @@ function judge(observed: Observed, state: RunState): Step {
   const { run, report } = state
   if (state.state === 'succeeded') return succeeded(observed, report)
   if (state.state === 'failed') return failed(observed, report ?? { code: 'failed' }, run?.name ?? '')
+  const silent = nodeTrouble(observed)
+  if (silent) return troubleStep('SchemaUpToDate', silent)
   if (run === undefined || state.state !== 'running') {
     const message = 'A migration is due; it starts once no other run uses the database.'
     return unfinished('waiting', 'SchemaUpToDate', { reason: 'MigrationPending', message })

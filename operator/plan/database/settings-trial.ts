@@ -93,8 +93,7 @@ const RUNNING: Step = {
 }
 
 function restart(observed: Observed): Step {
-  const waiting = waitForTurn(observed, 'The database restarts with its new settings')
-  return waiting === undefined ? DONE : { state: 'waiting', ...waiting }
+  return waitForTurn(observed, 'The database restarts with its new settings') ?? DONE
 }
 
 const GOES_ON = 'The database keeps its old settings.'

@@ -38,7 +38,10 @@ const DEADLINE_GRACE_MS = 30_000
 // The end of a Job may be seen before the end of its pod.
 const REPORT_WAIT_MS = 10_000
 const RETRY_MS = { transient: { first: 5_000, most: 300_000 }, lasting: { first: 600_000, most: 21_600_000 } }
-const POLL_MS = 1_000
+// A name has the second of its start.
+const NAME_WAIT_MS = 1_000
+// The end of another run is seen; this is for one that was not.
+const QUEUE_LOOK_MS = 30_000
 
 /** Moves a run on by one step. A pure function of the world: what it answers is written to status before its actions are done. */
 export function advance(observed: Observed, need: RunNeed): RunState {
@@ -69,9 +72,10 @@ function start(observed: Observed, need: RunNeed, attempt: number): RunState {
   const former = observed.instance.status?.runs?.[need.kind]
   const startedAt = wholeSeconds(observed.now)
   const name = runName(observed.instance.metadata.name, need.kind, startedAt)
-  if (name === former?.name || !mayBegin(observed, need.kind)) {
+  const isNamed = name !== former?.name
+  if (!isNamed || !mayBegin(observed, need.kind)) {
     const actions = former ? leftovers(observed, former) : []
-    return { state: 'queued', run: former, actions, requeueAfterMs: POLL_MS }
+    return { state: 'queued', run: former, actions, requeueAfterMs: isNamed ? QUEUE_LOOK_MS : NAME_WAIT_MS }
   }
   const deadline = new Date(startedAt.getTime() + runKind(need.kind).limitMs)
   const run: RunStatus = {
@@ -124,7 +128,7 @@ function withoutJob(observed: Observed, need: RunNeed, run: RunStatus, leftMs: n
   if (run.phase !== 'Pending') {
     return fail(observed, need, run, { report: { code: 'lost', error: 'The Job of the run was deleted.' } })
   }
-  if (!mayBegin(observed, need.kind)) return { state: 'queued', run, actions: [], requeueAfterMs: POLL_MS }
+  if (!mayBegin(observed, need.kind)) return { state: 'queued', run, actions: [], requeueAfterMs: QUEUE_LOOK_MS }
   const actions: Action[] = [{ do: 'create', object: need.job(run) }]
   return { state: 'running', run, actions, requeueAfterMs: leftMs }
 }
@@ -133,9 +137,9 @@ type Ended = { job: Job; end: JobEnd }
 
 function finish(observed: Observed, need: RunNeed, run: RunStatus, { job, end }: Ended): RunState {
   const report = reportOf(observed.pods, job)
-  const isEarly = report === undefined && observed.now.getTime() - end.at < REPORT_WAIT_MS
-  if (isEarly && end.reason !== 'DeadlineExceeded') {
-    return { state: 'running', run: { ...run, phase: 'Running' }, actions: [], requeueAfterMs: POLL_MS }
+  const waitMs = report === undefined ? REPORT_WAIT_MS - (observed.now.getTime() - end.at) : 0
+  if (waitMs > 0 && end.reason !== 'DeadlineExceeded') {
+    return { state: 'running', run: { ...run, phase: 'Running' }, actions: [], requeueAfterMs: waitMs }
   }
   // What it wrote at its end counts, even if it was killed right after; a success of which nothing was read tells too little.
   if (report?.code === 'ok') {
