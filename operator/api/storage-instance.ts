@@ -7,6 +7,7 @@ import { Migrations } from './instance/migrations.ts'
 import { Queues } from './instance/queues.ts'
 import { Service } from './instance/service.ts'
 import { StorageInstanceStatus } from './instance/status.ts'
+import { Tasks } from './instance/tasks.ts'
 import { INSTANCE_NAME_LENGTH } from './names.ts'
 import type { CustomObject } from './object.ts'
 import { nameRule, type Rule, rules } from './rules.ts'
@@ -66,6 +67,7 @@ export const StorageInstanceSpec = Type.Object(
     migrations: Migrations,
     backup: Backup,
     maintenance: Maintenance,
+    tasks: Tasks,
     deletionPolicy: Type.Enum(['Retain', 'Delete'], {
       default: 'Retain',
       description:

@@ -3,7 +3,7 @@ import type { StorageInstance } from '../../api/storage-instance.ts'
 import type { Manifest } from '../child.ts'
 import { DEFAULT_RESOURCES } from '../container-resources.ts'
 import { databaseFiles, databaseMemory, type TunedDatabase } from '../database/config.ts'
-import { taskJob } from './task-job.ts'
+import { taskJob, taskResources } from './task-job.ts'
 
 export type SettingsOptions = { run: RunStatus; database: TunedDatabase; image: string }
 
@@ -12,6 +12,10 @@ export function settingsJob(instance: StorageInstance, { run, database, image }:
   const conf = databaseFiles(instance, database)['postgresql.conf'] ?? ''
   // Kubernetes takes $(NAME) in a value for another variable, and two dollars for one.
   const env = [{ name: 'POSTGRESQL_CONF', value: conf.replaceAll('$', '$$$$') }]
-  const resources = { requests: DEFAULT_RESOURCES.task.requests, limits: { memory: String(databaseMemory(database)) } }
+  const { requests, limits } = taskResources(instance)
+  // More may not be requested than the limit is.
+  const { memory } = DEFAULT_RESOURCES.task.requests
+  const limit = String(databaseMemory(database))
+  const resources = { requests: { ...requests, memory }, limits: { ...limits, memory: limit } }
   return taskJob(instance, { kind: 'settings', run, image, env, resources })
 }

@@ -4,7 +4,7 @@ import { LABELS, labelsOf } from '../../api/labels.ts'
 import { type RunKind, runKind } from '../../api/run-kinds.ts'
 import type { StorageInstance } from '../../api/storage-instance.ts'
 import { type Manifest, ownerReference } from '../child.ts'
-import { DEFAULT_RESOURCES } from '../container-resources.ts'
+import { DEFAULT_RESOURCES, resourcesOr } from '../container-resources.ts'
 import { authorityMount } from '../database/access.ts'
 import { pullSecretsOf } from '../image.ts'
 import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from '../pod-security.ts'
@@ -42,6 +42,11 @@ export function taskJob(instance: StorageInstance, options: TaskOptions): Manife
   }
 }
 
+/** What the spec gives to the pods of Jobs. */
+export function taskResources({ spec }: StorageInstance): Resources {
+  return resourcesOr(DEFAULT_RESOURCES.task, spec.tasks.resources)
+}
+
 function pod(instance: StorageInstance, options: TaskOptions): object {
   return {
     restartPolicy: 'Never',
@@ -56,7 +61,7 @@ function pod(instance: StorageInstance, options: TaskOptions): object {
 }
 
 function container(instance: StorageInstance, options: TaskOptions): object {
-  const { kind, image, env, resources = DEFAULT_RESOURCES.task } = options
+  const { kind, image, env, resources = taskResources(instance) } = options
   const program = `/srv/operator/tasks/${runKind(kind).program}.js`
   // The entry point of the service's image is Node, and the spec has its pull policy.
   const isService = runKind(kind).image === 'service'
