@@ -103,7 +103,7 @@ describe('a run whose Job the caches do not know', () => {
   test('is not followed by a Job of somebody else with its name', async () => {
     const lagging = new Lagging()
     lagging.world.step()
-    for (const { metadata } of lagging.world.jobs) metadata.ownerReferences = []
+    for (const { metadata } of lagging.world.jobs) Object.assign(metadata, { ownerReferences: [], labels: {} })
     const observed = await lagging.observe({ jobs: false, pods: false })
     expect([observed.jobs, observed.pods]).toEqual([[], []])
   })
