@@ -154,6 +154,19 @@ describe('the house', () => {
     expect(long.map((source) => source.path)).toEqual([])
   })
 
+  test('nothing is exported that nobody uses, but for what the next features begin with', () => {
+    const BEGUN = ['destinationOf', 'intoOf', 'scheduleProblem', 'turnOf']
+    const uses = new Map<string, number>()
+    for (const [word] of sources.flatMap((source) => [...codeOf(source).matchAll(/\w+/g)])) {
+      uses.set(word, (uses.get(word) ?? 0) + 1)
+    }
+    const exported = inFolder('operator/').flatMap((source) => [
+      ...source.text.matchAll(/^export (?:async )?(?:const|function|class|type) (\w+)/gm),
+    ])
+    const unused = exported.map(([, name = '']) => name).filter((name) => uses.get(name) === 1)
+    expect(unused.sort()).toEqual(BEGUN)
+  })
+
   test('every package that is imported is a dependency', () => {
     const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { dependencies: object }
     const packages = sources

@@ -1,4 +1,4 @@
-import Type, { type Static } from 'typebox'
+import Type from 'typebox'
 import type { Reason } from './reasons.ts'
 
 /** Conditions of a StorageInstance; kstatus reads Ready, Reconciling and Stalled. */
@@ -35,7 +35,7 @@ export type Condition = {
 }
 
 /** The schema of a condition, as Kubernetes fixes it for every kind. */
-export const ConditionSchema = Type.Object(
+const ConditionSchema = Type.Object(
   {
     type: Type.String({ maxLength: 316, description: 'Type of the condition, such as Ready.' }),
     status: Type.Enum(['True', 'False', 'Unknown'], { description: 'True, False or Unknown.' }),
@@ -66,4 +66,3 @@ export const Conditions = Type.Unsafe<Condition[]>(
     'x-kubernetes-list-map-keys': ['type'],
   }),
 )
-export type ConditionShape = Static<typeof ConditionSchema>

@@ -1,4 +1,4 @@
-import Type, { type Static, type TObject, type TProperties, type TSchema } from 'typebox'
+import Type, { type TObject, type TProperties, type TSchema } from 'typebox'
 
 /**
  * Field schemas that several kinds use. A field without `default` and not Optional is required; one with a default is filled
@@ -86,7 +86,6 @@ export function secretKeyRef(defaultKey: string, description: string) {
     { description },
   )
 }
-export type SecretKeyRef = Static<ReturnType<typeof secretKeyRef>>
 
 /** Labels, annotations and the like. */
 export function stringMap(options: object) {

@@ -69,14 +69,6 @@ export type Reason = keyof typeof REASONS
 
 /** Reasons that no code emits yet. Move one to the list above with the code that emits it. */
 export const RESERVED_REASONS = {
-  // the whole instance
-  DeletionNotConfirmed: '`deletionPolicy: Delete` without the confirming annotation; the data is kept.',
-  Created: 'A child was created.',
-  Updated: 'A child was updated.',
-  Deleted: 'A child was deleted.',
-  Restored: 'A child that was changed or deleted by hand was restored.',
-  SecretChanged: 'A Secret changed; the pods that use it restart.',
-  MigrationSucceeded: 'A migration succeeded.',
   // backups
   BackupRunning: 'A backup is running.',
   BackupSucceeded: 'The latest backup succeeded.',

@@ -6,14 +6,6 @@ export function keyOf(object: { metadata: { namespace?: string; name?: string } 
   return namespace ? `${namespace}/${name}` : name
 }
 
-/** The two halves of `namespace/name`; the namespace of a cluster-wide object is undefined. */
-export function splitKey(key: string): { namespace: string | undefined; name: string } {
-  const slash = key.indexOf('/')
-  return slash < 0
-    ? { namespace: undefined, name: key }
-    : { namespace: key.slice(0, slash), name: key.slice(slash + 1) }
-}
-
 /** Without what nobody here reads and which is often the larger half of an object. */
 export function withoutManagedFields<T extends KubeObject>(object: T): T {
   const { managedFields: _, ...metadata } = object.metadata as T['metadata'] & { managedFields?: unknown }

@@ -6,11 +6,3 @@ export function parseDurationMs(text: string): number | undefined {
   if (amount === undefined) return undefined
   return Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS]
 }
-
-/** The shortest such text: 90000 is `90s`, 120000 is `2m`. Parts of a millisecond are dropped. */
-export function formatDuration(ms: number): string {
-  const whole = Math.max(0, Math.trunc(ms))
-  const units = Object.entries(UNIT_MS).reverse()
-  const [unit, size] = units.find(([, size]) => whole >= size && whole % size === 0) ?? ['ms', 1]
-  return `${whole / size}${unit}`
-}

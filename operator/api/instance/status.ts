@@ -6,7 +6,6 @@ import { RUN_KIND_NAMES, type RunKind, runKind } from '../run-kinds.ts'
 
 /** Phases of a run; the last two are its ends. */
 export const RUN_PHASES = ['Pending', 'Running', 'Verifying', 'Succeeded', 'Failed'] as const
-export type RunPhase = (typeof RUN_PHASES)[number]
 
 const RUN_FIELDS = {
   name: Type.String({ description: 'Name of the run and of its Job.' }),
