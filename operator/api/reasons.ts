@@ -52,6 +52,7 @@ export const REASONS = {
   ApiRollingOut: 'Some replicas are serving; others are being started or replaced.',
   ApiUnavailable: 'No replica is serving.',
   ApiDegraded: 'Some replicas are serving; others have a problem that the message describes.',
+  PodsNotCreated: 'The API server rejects the pods of the service, for instance because of a quota or of Pod Security.',
   PodsUnschedulable: 'A pod cannot be scheduled on any node.',
   ImagePullFailed: 'An image cannot be pulled.',
   NodeUnresponsive: 'A pod of a run is on a node that does not respond; the message names both.',

@@ -9,7 +9,7 @@ import { wantedCertificate } from '../database/certificate.ts'
 import { keep } from '../keep.ts'
 import { type Deployment, findChild, isOurs, type Observed } from '../observed.ts'
 import { obstacleStep } from '../obstacles.ts'
-import { troubleOf, troubleStep, unreadyTrouble } from '../pod-trouble.ts'
+import { creationTrouble, troubleOf, troubleStep, unreadyTrouble } from '../pod-trouble.ts'
 import { type Step, unfinished } from '../step.ts'
 
 /**
@@ -125,7 +125,8 @@ const ROLLOUT_LOOK_MS = 15_000
 /** Not all that is wanted is there: the condition says whether somebody serves, the step why the rest does not. */
 function partly(observed: Observed, { available, wanted }: { available: number; wanted: number }): Step {
   const pods = observed.pods.filter(({ metadata }) => metadata.labels?.[LABELS.component] === 'api')
-  const trouble = troubleOf(pods, observed.now) ?? unreadyTrouble(pods, observed.now)
+  const trouble =
+    troubleOf(pods, observed.now) ?? creationTrouble(liveDeployment(observed)) ?? unreadyTrouble(pods, observed.now)
   const step = trouble
     ? troubleStep('ApiAvailable', trouble)
     : unfinished('waiting', 'ApiAvailable', {

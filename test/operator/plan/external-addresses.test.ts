@@ -109,6 +109,19 @@ test('credentials are rejected where the probe says so, whatever the words of th
   expect(quoted.condition).toMatchObject({ status: 'False', reason: 'ProbeFailed' })
 })
 
+test('pods that the API server rejects are reported in its words', () => {
+  const world = new World()
+  world.settle()
+  const message = 'pods "crawl-api-x" is forbidden: exceeded quota: compute, requested: limits.cpu=1'
+  const conditions = [{ type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message }]
+  const deployment = world.find<Deployment>('Deployment', 'crawl-api')
+  Object.assign(deployment?.status ?? {}, { availableReplicas: 1, readyReplicas: 1, conditions })
+  world.step()
+  expect(world.condition('Stalled')).toMatchObject({ status: 'True', reason: 'PodsNotCreated' })
+  expect(world.condition('Stalled')?.message).toContain(message)
+  expect(world.condition('ApiAvailable')).toMatchObject({ status: 'True', reason: 'ApiDegraded' })
+})
+
 describe('a pod that runs but does not become ready', () => {
   function unready(container: object, seconds: number) {
     const world = new World()
