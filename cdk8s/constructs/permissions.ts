@@ -4,9 +4,11 @@ import { LEASE_NAME } from '../../operator/contract.ts'
 /** One rule of a Role or ClusterRole. */
 export type PolicyRule = { apiGroups: string[]; resources: string[]; verbs: string[]; resourceNames?: string[] }
 
-const READ = ['get', 'list', 'watch']
-// Server-side apply is a patch, and a create where the object does not exist.
-const OWN = [...READ, 'create', 'patch', 'delete']
+const WATCH = ['list', 'watch']
+// Server-side apply is a patch, and a create where the object does not exist. A name is looked up before it is used.
+const KEEP = ['get', ...WATCH, 'create', 'patch']
+// What is not wanted any more is taken away; everything else goes with its instance, or stays.
+const KEEP_OR_DROP = [...KEEP, 'delete']
 
 function rule(apiGroup: string, resources: string[], verbs: string[]): PolicyRule {
   return { apiGroups: [apiGroup], resources, verbs }
@@ -14,24 +16,20 @@ function rule(apiGroup: string, resources: string[], verbs: string[]): PolicyRul
 
 /** What the operator may do wherever there are instances. It can neither grant rights nor run commands in pods. */
 export const INSTANCE_RULES: PolicyRule[] = [
-  // Read only: nothing but people and their tools writes a spec.
-  rule(GROUP, ['storageinstances', 'storagebackups', 'storagerestores'], READ),
-  rule(
-    GROUP,
-    ['storageinstances/status', 'storagebackups/status', 'storagerestores/status'],
-    ['get', 'patch', 'update'],
-  ),
+  // Nothing but people and their tools writes a spec.
+  rule(GROUP, ['storageinstances'], WATCH),
+  rule(GROUP, ['storageinstances/status'], ['patch']),
   // Children block the deletion of their owner until they are gone; some clusters ask for this right to say so.
-  rule(GROUP, ['storageinstances/finalizers', 'storagebackups/finalizers', 'storagerestores/finalizers'], ['update']),
-  rule('', ['configmaps', 'persistentvolumeclaims', 'serviceaccounts', 'services'], OWN),
+  rule(GROUP, ['storageinstances/finalizers'], ['update']),
+  rule('', ['configmaps', 'persistentvolumeclaims', 'serviceaccounts', 'services'], KEEP),
   // Read by name; listed and watched as metadata only, which RBAC cannot tell apart.
-  rule('', ['secrets'], OWN),
-  rule('', ['pods'], READ),
-  rule('apps', ['deployments', 'statefulsets'], OWN),
-  rule('batch', ['jobs'], OWN),
-  rule('networking.k8s.io', ['networkpolicies'], OWN),
-  rule('policy', ['poddisruptionbudgets'], OWN),
-  rule('autoscaling', ['horizontalpodautoscalers'], OWN),
+  rule('', ['secrets'], KEEP),
+  rule('', ['pods'], WATCH),
+  rule('apps', ['deployments', 'statefulsets'], KEEP),
+  rule('batch', ['jobs'], KEEP_OR_DROP),
+  rule('networking.k8s.io', ['networkpolicies'], KEEP_OR_DROP),
+  rule('policy', ['poddisruptionbudgets'], KEEP_OR_DROP),
+  rule('autoscaling', ['horizontalpodautoscalers'], KEEP_OR_DROP),
   rule('events.k8s.io', ['events'], ['create', 'patch']),
 ]
 
@@ -46,6 +44,5 @@ export const IDENTITY_RULES: PolicyRule[] = [
 /** What the operator may do in its own namespace: take turns by its Lease. RBAC cannot bind a create to a name. */
 export const OWN_NAMESPACE_RULES: PolicyRule[] = [
   rule('coordination.k8s.io', ['leases'], ['create']),
-  { ...rule('coordination.k8s.io', ['leases'], ['get', 'update', 'patch']), resourceNames: [LEASE_NAME] },
-  rule('events.k8s.io', ['events'], ['create', 'patch']),
+  { ...rule('coordination.k8s.io', ['leases'], ['get', 'update']), resourceNames: [LEASE_NAME] },
 ]

@@ -103,6 +103,8 @@ describe('an operator that looks after named namespaces', () => {
       ['get', 'secrets', space.name],
       ['update', 'leases.coordination.k8s.io/other', space.name],
       ['patch', 'storageinstances.storage.sonoma.dev', watched.name],
+      ['delete', 'secrets', watched.name],
+      ['delete', 'persistentvolumeclaims', watched.name],
       ['create', 'pods', watched.name],
       ['create', 'pods:exec', watched.name],
       ['create', 'rolebindings.rbac.authorization.k8s.io', watched.name],
