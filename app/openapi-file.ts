@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { loadConfig } from './config/config.ts'
-import { openApiText } from './plugins/openapi.ts'
+import { openApiText } from './plugins/openapi/openapi.ts'
 import { buildApp } from './server.ts'
 import { silentObserver } from './store/observer.ts'
 import { createStores } from './stores.ts'

@@ -3,8 +3,8 @@ import type { Caller } from '../auth/caller.ts'
 import type { Config } from '../config/config.ts'
 import type { Access } from '../contract.ts'
 import type { Problem } from '../errors.ts'
-import type { Readiness } from './readiness.ts'
-import type { RequestShare } from './request-share.ts'
+import type { Readiness } from './probes/readiness.ts'
+import type { RequestShare } from './shedding/request-share.ts'
 
 /** A header that says when a request is to be carried out (RFC 9110, section 13). */
 export type ConditionHeader = 'if-match' | 'if-none-match'

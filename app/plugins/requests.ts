@@ -6,7 +6,7 @@ import type { ByteBudget } from '../byte-budget.ts'
 import type { Metrics } from '../metrics.ts'
 import type { App } from '../schemas/app.ts'
 import { type KnownHosts, refusalOf } from './framing.ts'
-import { RequestShare } from './request-share.ts'
+import { RequestShare } from './shedding/request-share.ts'
 
 /** Status in log and metrics of a request whose caller went away before the answer (as nginx has it). */
 const CLIENT_GONE = 499
