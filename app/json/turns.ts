@@ -8,11 +8,16 @@ class Turns {
 
   get isOver(): boolean {
     if (this.#since !== undefined) return performance.now() - this.#since >= TURN_MS
-    this.#since = performance.now()
+    this.#since = this.#begin()
+    return false
+  }
+
+  /** When this turn began; it ends by itself. */
+  #begin(): number {
     setImmediate(() => {
       this.#since = undefined
     })
-    return false
+    return performance.now()
   }
 
   next(): Promise<void> {
@@ -25,6 +30,8 @@ class Turns {
   // All immediates that are there run in one turn: one for each request would be a long turn beside many requests.
   #schedule(): void {
     setImmediate(() => {
+      // The clock starts with the work, not where it asks again: one more piece would come into this turn.
+      this.#since ??= this.#begin()
       this.#waiting.shift()?.()
       if (this.#waiting.length > 0) this.#schedule()
     })

@@ -25,7 +25,7 @@ export async function checkElements<T>(
 ): Promise<CheckedElements<T>> {
   const checked: CheckedElements<T> = { results: [], ids: [] }
   for (const [index, element] of elements.entries()) {
-    if (index > 0 && isTurnOver()) await nextTurn()
+    if (isTurnOver()) await nextTurn()
     if (element instanceof RawJson) elements[index] = undefined
     const fault = unreadable(element, field)
     const value = fault === undefined ? readElement(element) : undefined

@@ -34,3 +34,19 @@ test('what waits goes on in its order, one in each turn', async () => {
   expect(order.map((entry) => entry.slice(0, 1))).toEqual(['a', 'b', 'c'])
   expect(new Set(order.map((entry) => entry.slice(2))).size).toBe(3)
 })
+
+test('a piece of work that waited counts from its beginning, so that the next one waits', async () => {
+  let turn = 0
+  const count = () => {
+    turn += 1
+    if (turn < 1_000) setImmediate(count)
+  }
+  setImmediate(count)
+  const turns: number[] = []
+  for (let piece = 0; piece < 6; piece += 1) {
+    if (isTurnOver()) await nextTurn()
+    turns.push(turn)
+    work(11)
+  }
+  expect(new Set(turns).size, `the pieces were done in the turns ${turns}`).toBe(turns.length)
+})
