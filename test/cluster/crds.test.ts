@@ -68,6 +68,7 @@ describe('an instance', () => {
         driftCheckInterval: '10m',
         onDrift: 'Alert',
       },
+      tasks: { resources: {} },
       backup: {
         schedule: '15 2 * * *',
         timeZone: 'Etc/UTC',

@@ -13,7 +13,7 @@ export class OperatorProcess {
 
   constructor(env: Record<string, string>) {
     const ports = { HOST: '127.0.0.1', HEALTH_PORT: '0', METRICS_PORT: '0' }
-    this.#child = spawn(process.execPath, [join(ROOT, 'operator', 'main.ts')], {
+    this.#child = spawn(process.execPath, [join(ROOT, 'operator', 'process', 'main.ts')], {
       env: { PATH: process.env.PATH, ...ports, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
