@@ -98,7 +98,8 @@ export class Victim {
 
   /** What the service itself measured since it was asked last. */
   async reading(): Promise<Reading> {
-    const asked = request({ socketPath: this.#meterSocket }).end()
+    // A connection of its own: one that is kept may be closed by the other side just as it is used again.
+    const asked = request({ socketPath: this.#meterSocket, agent: false }).end()
     const [response] = await once(asked, 'response')
     return (await json(response)) as Reading
   }
