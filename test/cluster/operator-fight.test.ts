@@ -148,7 +148,7 @@ describe(`two replicas fight for the lease ${FIGHTS} times, while an instance is
     )
     expect([...lateWrites(first), ...lateWrites(second)]).toEqual([])
     expect([...overlaps(first, second), ...overlaps(second, first)]).toEqual([])
-    expect(made('secrets')).toHaveLength(2)
+    expect(made('secrets')).toHaveLength(3)
     expect(new Set(made('jobs')).size).toBe(made('jobs').length)
     expect(made('jobs').length).toBeLessThanOrEqual(1 + FIGHTS)
     // Each fight but for the deletions costs the one that led its process.
