@@ -1,13 +1,12 @@
 /** PostgreSQL for machines that have none: the programs come from npm, the server belongs to this process. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { readFile, realpath, rename } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
 import { findBinaries } from './binaries.ts'
 import { EmbeddedPostgresError } from './errors.ts'
+import { findFreePort, isFree } from './free-port.ts'
 import { initialise, lastLines, SUPERUSER, spawnOptions } from './init.ts'
 import { clearOrphans, clusterName, endChildren, isReady, within } from './orphans.ts'
 import { dataFolderIn, type Place, preparePlace, removePlace } from './place.ts'
@@ -155,8 +154,8 @@ export class EmbeddedPostgres {
   async #startOnPort(program: string, place: Place): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       const port = this.#port ?? (await findFreePort())
-      await checkPort(port)
       try {
+        await checkPort(port)
         await this.#launch(program, place, port)
         this.#port = port
         return
@@ -265,24 +264,8 @@ async function startFailure(reason: string, place: Place): Promise<EmbeddedPostg
   return new EmbeddedPostgresError('failed', `PostgreSQL did not start (${reason}): ${lastLines(output)}`)
 }
 
-async function findFreePort(): Promise<number> {
-  const probe = createServer().listen(0, HOST)
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  if (address === null || typeof address === 'string') throw new TypeError('A TCP server has a port.')
-  return address.port
-}
-
 async function checkPort(port: number): Promise<void> {
-  const probe = createServer().listen(port, HOST)
-  try {
-    await once(probe, 'listening')
-  } catch (cause) {
-    const message = `Port ${port}, where PostgreSQL should listen, is in use by another program.`
-    throw new EmbeddedPostgresError('port_in_use', message, { cause })
-  }
-  probe.close()
-  await once(probe, 'close')
+  if (await isFree(port)) return
+  const message = `Port ${port}, where PostgreSQL should listen, is in use by another program.`
+  throw new EmbeddedPostgresError('port_in_use', message)
 }

@@ -2,9 +2,9 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { findFreePort } from '../../app/embedded/free-port.ts'
 import type { LoadAnswer, LoadCommand, LoadResult, LoadSpec } from './load/spec.ts'
 
 const START_TIMEOUT_MS = 60_000
@@ -24,7 +24,7 @@ export class Server {
   readonly #child: ChildProcess
 
   static async start(options: ServerOptions): Promise<Server> {
-    const port = await freePort()
+    const port = await findFreePort()
     const output = openSync(options.logFile, 'w')
     const child = spawn(process.execPath, options.args, {
       env: { PATH: process.env.PATH ?? '', ...options.env, PORT: String(port) },
@@ -60,15 +60,6 @@ async function untilReady(child: ChildProcess, port: number, logFile: string): P
   }
   await end(child)
   throw new Error(`A server did not start:\n${readFileSync(logFile, 'utf8').slice(-2_000)}`)
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  if (address === null || typeof address === 'string') throw new Error('A TCP server has a port.')
-  return address.port
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -1,8 +1,8 @@
 /** The real service as a process of its own, which may be killed and started again. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { findFreePort } from '../../app/embedded/free-port.ts'
 import { atEndOfFile } from '../support/end-of-file.ts'
 import { eventually } from '../support/eventually.ts'
 
@@ -89,19 +89,9 @@ export class ServiceProcess {
 
 /** Starts a service and waits until it is ready. */
 export async function startService(options: ServiceOptions): Promise<ServiceProcess> {
-  const service = new ServiceProcess(options, await freePort(), await freePort())
+  const service = new ServiceProcess(options, await findFreePort(), await findFreePort())
   atEndOfFile(() => service.kill())
   service.launch()
   await service.ready()
   return service
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  if (address === null || typeof address === 'string') throw new TypeError('A TCP server has a port.')
-  return address.port
 }

@@ -1,21 +1,11 @@
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { expect, test } from 'vitest'
+import { findFreePort } from '../../app/embedded/free-port.ts'
 import { CrawlerProcess } from './crawler-process.ts'
-
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 test('without a service it says within seconds that there is none, and how to start it', {
   timeout: 15_000,
 }, async () => {
-  const service = `http://127.0.0.1:${await closedPort()}`
+  const service = `http://127.0.0.1:${await findFreePort()}`
   const crawler = new CrawlerProcess(['http://127.0.0.1:1/', '--service', service])
   expect(await crawler.exitCode()).toBe(1)
   expect(crawler.output).toContain(`The service at ${service}/ cannot be reached: `)

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, chown, mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
 import { chooseAccount } from '../../app/embedded/account.ts'
+import { findFreePort } from '../../app/embedded/free-port.ts'
 import { eventually } from './eventually.ts'
 import { type PgBouncerVersion, pgBouncerIn } from './pgbouncer-programs.ts'
 
@@ -34,7 +34,7 @@ export class PgBouncer {
   static async start({ version, target, folder }: PgBouncerOptions): Promise<PgBouncer> {
     const [program, ...args] = await pgBouncerIn(join(folder, 'programs'), version)
     const url = new URL(target)
-    const port = await freePort()
+    const port = await findFreePort()
     const place = join(folder, 'pgbouncer')
     await mkdir(place, { recursive: true })
     const { uid, gid } = await chooseAccount(place)
@@ -88,11 +88,3 @@ default_pool_size = 20
 server_login_retry = 1
 server_idle_timeout = 1
 `
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}

@@ -1,4 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { findFreePort } from '../../app/embedded/free-port.ts'
 import { atEndOfFile } from './end-of-file.ts'
 
 type Pair = { client: Socket; database: Socket | undefined }
@@ -23,10 +24,7 @@ export class DatabaseProxy {
 
   /** A proxy that is closed at first. */
   static async create(databaseUrl: string): Promise<DatabaseProxy> {
-    const server = createServer()
-    const port = await listenOn(server, 0)
-    await new Promise((resolve) => server.close(resolve))
-    const proxy = new DatabaseProxy(new URL(databaseUrl), port)
+    const proxy = new DatabaseProxy(new URL(databaseUrl), await findFreePort())
     atEndOfFile(() => proxy.close())
     return proxy
   }
@@ -85,9 +83,9 @@ export class DatabaseProxy {
   }
 }
 
-function listenOn(server: Server, port: number): Promise<number> {
+function listenOn(server: Server, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, '127.0.0.1', () => resolve((server.address() as { port: number }).port))
+    server.listen(port, '127.0.0.1', resolve)
   })
 }

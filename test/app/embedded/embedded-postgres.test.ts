@@ -9,6 +9,7 @@ import { describe, expect, test } from 'vitest'
 import { chooseAccount } from '../../../app/embedded/account.ts'
 import { findBinaries } from '../../../app/embedded/binaries.ts'
 import { EmbeddedPostgres, type EmbeddedPostgresOptions } from '../../../app/embedded/embedded-postgres.ts'
+import { findFreePort } from '../../../app/embedded/free-port.ts'
 import { clusterName } from '../../../app/embedded/orphans.ts'
 import { childrenOf, listProcesses, serverIn } from '../../../app/embedded/processes.ts'
 import { atEndOfFile } from '../../support/end-of-file.ts'
@@ -69,7 +70,7 @@ describe('start and stop', () => {
   })
 
   test('takes settings and a port', async () => {
-    const port = await freePort()
+    const port = await findFreePort()
     const server = await newServer({ port, settings: { shared_buffers: '16MB', max_connections: 7 } })
     await server.start()
     expect(new URL(server.url('postgres')).port).toBe(String(port))
@@ -219,7 +220,7 @@ describe('a data folder in use', () => {
     const account = await chooseAccount(dirname(data))
     const { postgres } = await findBinaries(account)
     const user = account.foreign ? { uid: account.uid, gid: account.gid } : {}
-    const args = ['-D', data, '-c', `port=${await freePort()}`, '-c', 'unix_socket_directories=']
+    const args = ['-D', data, '-c', `port=${await findFreePort()}`, '-c', 'unix_socket_directories=']
     const foreign = spawn(postgres, args, { ...user, stdio: 'ignore', cwd: data })
     await eventually(() => serverIn(data)?.pid === foreign.pid)
     await expect(server.start()).rejects.toMatchObject({
@@ -367,15 +368,6 @@ async function query(url: string, text: string): Promise<Record<string, unknown>
   } finally {
     await client.end()
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as { port: number }
-  probe.close()
-  await once(probe, 'close')
-  return port
 }
 
 type Held = { child: ChildProcess; pid: number; url: string }

@@ -3,8 +3,8 @@ import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { findFreePort } from '../../../app/embedded/free-port.ts'
 import { loadConnection } from '../../../operator/kube/connection.ts'
 import { SystemClock } from '../../../operator/process/system-clock.ts'
 import { buildParts } from '../../cluster/build/build.ts'
@@ -42,7 +42,7 @@ export class ControlPlane {
   static async start(folder: string, report: (line: string) => void): Promise<ControlPlane> {
     const binaries = await buildParts([part('etcd'), part('kube-apiserver')], report)
     const plane = new ControlPlane(folder)
-    const [client = 0, peer = 0, api = 0] = await freePorts(3)
+    const [client = 0, peer = 0, api = 0] = await Promise.all([findFreePort(), findFreePort(), findFreePort()])
     await plane.#makeFiles(api)
     const etcd = `http://127.0.0.1:${client}`
     plane.#run(binaries.get('etcd') ?? '', etcdFlags(folder, etcd, `http://127.0.0.1:${peer}`))
@@ -154,17 +154,4 @@ function apiServerFlags(folder: string, etcd: string, port: number): Record<stri
     'audit-log-maxsize': '10000',
     profiling: 'false',
   }
-}
-
-/** Ports that nobody listens on now. */
-export async function freePorts(count: number): Promise<number[]> {
-  const probes = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  const ports = []
-  for (const probe of probes) {
-    if (!probe.listening) await once(probe, 'listening')
-    const address = probe.address()
-    if (address !== null && typeof address === 'object') ports.push(address.port)
-  }
-  for (const probe of probes) probe.close()
-  return ports
 }

@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { findFreePort } from '../../../app/embedded/free-port.ts'
 import { cpuSeconds, memoryMiB } from '../proc-stat.ts'
-import { freePorts } from './control-plane.ts'
 
 const POLL_MS = 50
 /** As in the Deployment. */
@@ -26,7 +26,7 @@ export class OperatorUnderTest {
   }
 
   static async start({ program, kubeconfig, proxyPort, logFile }: OperatorSettings): Promise<OperatorUnderTest> {
-    const ports = await freePorts(2)
+    const ports = await Promise.all([findFreePort(), findFreePort()])
     const log = openSync(logFile, 'a')
     const env = {
       PATH: process.env.PATH,
