@@ -1,8 +1,14 @@
 import { API_VERSION } from '../api/labels.ts'
-/** One kind of object and where the API server keeps it. */
-export type Resource = { apiVersion: string; kind: string; plural: string; namespaced: boolean }
 
-function namespaced(apiVersion: string, kind: string, plural: string): Resource {
+/** One kind of object and where the API server keeps it. */
+export type Resource<Kind extends string = string> = {
+  apiVersion: string
+  kind: Kind
+  plural: string
+  namespaced: boolean
+}
+
+function namespaced<Kind extends string>(apiVersion: string, kind: Kind, plural: string): Resource<Kind> {
   return { apiVersion, kind, plural, namespaced: true }
 }
 
@@ -52,11 +58,11 @@ export const RESOURCES: readonly Resource[] = [
 ]
 
 /** The resource of an object; throws where the operator knows no such kind. */
-export function resourceOf(object: { apiVersion: string; kind: string }): Resource {
+export function resourceOf<Kind extends string>(object: { apiVersion: string; kind: Kind }): Resource<Kind> {
   const { apiVersion, kind } = object
   const found = RESOURCES.find((resource) => resource.apiVersion === apiVersion && resource.kind === kind)
   if (found === undefined) throw new Error(`No resource is known for ${apiVersion} ${kind}.`)
-  return found
+  return found as Resource<Kind>
 }
 
 /** The path of a resource below the address of the API server; without a name the collection, without a namespace all of them. */

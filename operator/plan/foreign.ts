@@ -15,7 +15,7 @@ export function foreignTarget(observed: Observed, action: Action): KubeObject | 
 }
 
 /** Whether a name is taken by an object of somebody else, so that nothing of ours may refer to it. */
-export function isTaken(observed: Observed, kind: string, name: string): boolean {
-  const live = findChild(observed, { kind, metadata: { name } })
-  return live !== undefined && !isOurs(observed.instance, live)
+export function isTaken(world: Pick<Observed, 'instance' | 'children'>, kind: string, name: string): boolean {
+  const live = findChild(world, { kind, metadata: { name } })
+  return live !== undefined && !isOurs(world.instance, live)
 }

@@ -64,6 +64,15 @@ export function findChild<T extends KubeObject>(
   return children.find((one) => one.kind === at.kind && one.metadata.name === at.metadata.name) as T | undefined
 }
 
+/** The object of a kind and name, where it belongs to the instance. */
+export function findOwn<T extends KubeObject>(
+  world: Pick<Observed, 'children' | 'instance'>,
+  at: { kind: string; metadata: { name: string } },
+): T | undefined {
+  const live = findChild<T>(world, at)
+  return live && isOurs(world.instance, live) ? live : undefined
+}
+
 /**
  * Whether an object belongs to this very instance: it is the owner, or the labels name it and nobody owns the object. That is
  * so of a claim that is kept, and of what was left when an instance was deleted without its children.

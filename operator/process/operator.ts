@@ -7,7 +7,7 @@ import type { Connection } from '../kube/connection.ts'
 import { KubeEvents } from '../kube/events.ts'
 import { LeaderElector } from '../kube/lease.ts'
 import { Transport } from '../kube/transport.ts'
-import type { ReconcilerParts } from '../reconcile/parts.ts'
+import { type ReconcilerParts, WATCHED } from '../reconcile/parts.ts'
 import { BackOff } from '../runtime/back-off.ts'
 import { type Clock, pause } from '../runtime/clock.ts'
 import { WorkQueue } from '../runtime/work-queue.ts'
@@ -105,7 +105,7 @@ export class Operator {
     }
     if (this.#stopping.signal.aborted) return
     this.#isAtWork = true
-    for (const { metadata } of this.#watches.caches.instances.list())
+    for (const { metadata } of this.#watches.caches.StorageInstance.list())
       this.#queue.addBehind(`${metadata.namespace}/${metadata.name}`)
     this.#events.start()
     this.#workers.start()
@@ -211,8 +211,8 @@ export class Operator {
       workers: this.#workers,
       maxWorkers: this.#options.config.workers,
       isLeader: () => this.#elector.isLeader,
-      instances: () => caches.instances.list() as StorageInstance[],
-      cached: () => Object.entries(caches).map(([name, cache]) => [name, cache.size] as const),
+      instances: () => caches.StorageInstance.list() as StorageInstance[],
+      cached: () => WATCHED.map(({ plural, kind }) => [plural, caches[kind].size] as const),
     })
   }
 

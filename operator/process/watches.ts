@@ -2,40 +2,31 @@ import { LABELS, MANAGED_BY, MANAGED_SELECTOR } from '../api/labels.ts'
 import type { KubeObject } from '../api/object.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import { directSecret, ownerSecret, serviceSecret } from '../desired/database/access.ts'
-import type { Indexers } from '../kube/cache.ts'
 import { Informer, type InformerOptions } from '../kube/informer.ts'
 import { keyOf } from '../kube/object.ts'
-import * as resources from '../kube/resources.ts'
-import { type CacheName, type Caches, INSTANCE_INDEX } from '../reconcile/parts.ts'
+import { SECRETS, STORAGE_INSTANCES } from '../kube/resources.ts'
+import { type Caches, INSTANCE_INDEX, WATCHED, type WatchedKind } from '../reconcile/parts.ts'
 import type { BackgroundService } from '../runtime/background-service.ts'
 import { Gate } from '../runtime/gate.ts'
 
-type Watched = Pick<InformerOptions<KubeObject>, 'resource' | 'metadataOnly' | 'keep' | 'labelSelector'>
-
-const OURS = { labelSelector: MANAGED_SELECTOR }
-
-/** What is watched. Children by label, so that the objects of others never come here. */
-const WATCHED: Record<CacheName, Watched> = {
-  instances: { resource: resources.STORAGE_INSTANCES },
-  configMaps: { ...OURS, resource: resources.CONFIG_MAPS },
-  deployments: { ...OURS, resource: resources.DEPLOYMENTS },
-  horizontalPodAutoscalers: { ...OURS, resource: resources.HORIZONTAL_POD_AUTOSCALERS },
-  jobs: { ...OURS, resource: resources.JOBS, keep: withoutSpec },
-  networkPolicies: { ...OURS, resource: resources.NETWORK_POLICIES },
-  persistentVolumeClaims: { ...OURS, resource: resources.PERSISTENT_VOLUME_CLAIMS },
-  podDisruptionBudgets: { ...OURS, resource: resources.POD_DISRUPTION_BUDGETS },
-  pods: { ...OURS, resource: resources.PODS, keep: withoutMostOfSpec },
-  // What a secret holds never comes into this process but by the GET of a reconcile that needs it. Those of external databases
-  // carry no label of ours, so all are watched: a change of one is seen at once, and nobody has to look for it.
-  secrets: { resource: resources.SECRETS, metadataOnly: true, keep: withoutNotesOfOthers },
-  serviceAccounts: { ...OURS, resource: resources.SERVICE_ACCOUNTS },
-  services: { ...OURS, resource: resources.SERVICES },
-  statefulSets: { ...OURS, resource: resources.STATEFUL_SETS },
-}
+type Held = Pick<InformerOptions<KubeObject>, 'metadataOnly' | 'keep' | 'labelSelector' | 'indexers'>
 
 /** Of instances: `namespace/name` of the Secrets that their database is reached by. */
 const SECRET_INDEX = 'secret'
-const INDEXERS: Partial<Record<CacheName, Indexers<KubeObject>>> = { instances: { [SECRET_INDEX]: secretsOf } }
+const BY_INSTANCE: Held = { indexers: { [INSTANCE_INDEX]: instanceOfChild } }
+
+/** Children come by their label, so that the objects of others never come here. */
+const OURS: Held = { ...BY_INSTANCE, labelSelector: MANAGED_SELECTOR }
+
+/** How the objects of a kind are held, where it is not by our label and whole. */
+const HELD: Partial<Record<WatchedKind, Held>> = {
+  StorageInstance: { indexers: { [SECRET_INDEX]: secretsOf } },
+  Job: { ...OURS, keep: withoutSpec },
+  Pod: { ...OURS, keep: withoutMostOfSpec },
+  // What a secret holds never comes into this process but by the GET of a reconcile that needs it. Those of external databases
+  // carry no label of ours, so all are watched: a change of one is seen at once, and nobody has to look for it.
+  Secret: { ...BY_INSTANCE, metadataOnly: true, keep: withoutNotesOfOthers },
+}
 
 const LISTS_AT_A_TIME = 2
 
@@ -56,14 +47,13 @@ export class Watches implements BackgroundService {
   constructor({ onInstance, ...options }: WatchesOptions) {
     const caches: Partial<Caches> = {}
     const gate = new Gate(LISTS_AT_A_TIME)
-    this.#informers = Object.entries(WATCHED).map(([name, watched]) => {
-      const indexers = INDEXERS[name as CacheName] ?? { [INSTANCE_INDEX]: instanceOfChild }
-      const informer = new Informer<KubeObject>({ ...options, ...watched, gate, indexers })
+    this.#informers = WATCHED.map((resource) => {
+      const informer = new Informer<KubeObject>({ ...options, ...(HELD[resource.kind] ?? OURS), resource, gate })
       informer.cache.onChange(({ before, after }) => {
         const keys = [before, after].flatMap((object) => object ?? []).flatMap((object) => this.#instancesOf(object))
         for (const key of new Set(keys)) onInstance(key)
       })
-      caches[name as CacheName] = informer.cache
+      caches[resource.kind] = informer.cache
       return informer
     })
     this.caches = caches as Caches
@@ -91,9 +81,9 @@ export class Watches implements BackgroundService {
 
   /** The keys of the instances that an object means something to. */
   #instancesOf(object: KubeObject): string[] {
-    if (object.kind === resources.STORAGE_INSTANCES.kind) return [keyOf(object)]
-    if (object.kind !== resources.SECRETS.kind) return instanceOfChild(object)
-    const users = this.caches.instances.byIndex(SECRET_INDEX, keyOf(object))
+    if (object.kind === STORAGE_INSTANCES.kind) return [keyOf(object)]
+    if (object.kind !== SECRETS.kind) return instanceOfChild(object)
+    const users = this.caches.StorageInstance.byIndex(SECRET_INDEX, keyOf(object))
     return [...instanceOfChild(object), ...users.map(keyOf)]
   }
 }

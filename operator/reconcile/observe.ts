@@ -1,4 +1,3 @@
-import { childName } from '../api/names.ts'
 import type { KubeObject } from '../api/object.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import { databaseOf } from '../api/unions.ts'
@@ -7,28 +6,17 @@ import { hashKeySecret } from '../desired/hash-key.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { keyOf } from '../kube/object.ts'
 import { resourceOf } from '../kube/resources.ts'
+import { liveDeployment } from '../plan/api/service.ts'
+import { CHILD_KINDS, childrenOf } from '../plan/children/table.ts'
+import { liveDatabase } from '../plan/database/live.ts'
 import type { Deployment, Job, Pod, StatefulSet } from '../plan/live-objects.ts'
-import { findChild, isOurs, type Observed, type SecretState } from '../plan/observed.ts'
+import { findChild, findOwn, type Observed, type SecretState } from '../plan/observed.ts'
 import { nameSecret } from '../plan/served-secret.ts'
-import { wantedNames } from '../plan/wanted-names.ts'
 import type { ClusterIdentity } from './cluster-identity.ts'
 import { readRuns } from './live-runs.ts'
-import { type CacheName, INSTANCE_INDEX, type ReconcilerParts } from './parts.ts'
+import { INSTANCE_INDEX, type ReconcilerParts } from './parts.ts'
 import type { SchemaReadings } from './schema-readings.ts'
 import type { Reading, SecretReadings } from './secret-readings.ts'
-
-const CHILD_CACHES: readonly CacheName[] = [
-  'configMaps',
-  'deployments',
-  'horizontalPodAutoscalers',
-  'networkPolicies',
-  'persistentVolumeClaims',
-  'podDisruptionBudgets',
-  'secrets',
-  'serviceAccounts',
-  'services',
-  'statefulSets',
-]
 
 type Parts = Pick<ReconcilerParts, 'client' | 'caches' | 'clock' | 'config'> & { readings: Readings }
 /** What is remembered between two looks at the same world. */
@@ -38,10 +26,10 @@ export type Readings = { schemas: SchemaReadings; secrets: SecretReadings; clust
 export async function observe(parts: Parts, instance: StorageInstance, signal: AbortSignal): Promise<Observed> {
   const { caches, clock, config, readings } = parts
   const key = keyOf(instance)
-  const cached = CHILD_CACHES.flatMap((name) => caches[name].byIndex(INSTANCE_INDEX, key))
-  const children = [...cached, ...(await findUncached(parts.client, instance, { cached, signal }))]
+  const cached = CHILD_KINDS.flatMap((kind) => caches[kind].byIndex(INSTANCE_INDEX, key))
+  const children = [...cached, ...(await findUncached(parts.client, { instance, children: cached }, signal))]
   const clusterId = config.clusterId ?? (await readings.cluster.read(parts.client, signal))
-  const secrets = await readSecrets(parts, instance, { children, signal })
+  const secrets = await readSecrets(parts, { instance, children }, signal)
   const world = {
     now: clock.now(),
     instance,
@@ -60,26 +48,22 @@ export async function observe(parts: Parts, instance: StorageInstance, signal: A
 }
 
 function cachedRuns(caches: Parts['caches'], key: string): { jobs: Job[]; pods: Pod[] } {
-  const [jobs, pods] = [caches.jobs.byIndex(INSTANCE_INDEX, key), caches.pods.byIndex(INSTANCE_INDEX, key)]
+  const [jobs, pods] = [caches.Job.byIndex(INSTANCE_INDEX, key), caches.Pod.byIndex(INSTANCE_INDEX, key)]
   return { jobs: jobs as Job[], pods: pods as Pod[] }
 }
 
-type Look = { signal: AbortSignal }
-type Around = Look & { children: KubeObject[] }
+type World = Pick<Observed, 'instance' | 'children'>
 
 /** The caches hold only what has our label: before something is made, its name is looked up, since it may be taken. */
-async function findUncached(
-  client: KubeClient,
-  instance: StorageInstance,
-  { cached, signal }: Look & { cached: KubeObject[] },
-): Promise<KubeObject[]> {
-  const isCached = (kind: string, name: string) =>
-    cached.some((object) => object.kind === kind && object.metadata.name === name)
-  const missing = wantedNames(instance).filter(({ kind, name }) => !isCached(kind, name))
+async function findUncached(client: KubeClient, cached: World, signal: AbortSignal): Promise<KubeObject[]> {
+  const { namespace } = cached.instance.metadata
+  const missing = childrenOf(cached).filter(
+    ({ kind, name }) => findChild(cached, { kind, metadata: { name } }) === undefined,
+  )
   const found = await Promise.all(
-    missing.map(({ apiVersion, kind, name }) => {
-      const options = { signal, metadataOnly: kind === 'Secret' }
-      return client.get(resourceOf({ apiVersion, kind }), instance.metadata.namespace, name, options)
+    missing.map((child) => {
+      const options = { signal, metadataOnly: child.kind === 'Secret' }
+      return client.get(resourceOf(child), namespace, child.name, options)
     }),
   )
   return found.flatMap((object, index) => {
@@ -91,19 +75,19 @@ async function findUncached(
 
 type Secrets = Pick<Observed, 'serviceSecret' | 'ownerSecret' | 'directSecret' | 'secretDigest'>
 
-async function readSecrets(parts: Parts, instance: StorageInstance, around: Around): Promise<Secrets> {
-  const hashKey = await readHashKey(parts, instance, around)
+async function readSecrets(parts: Parts, world: World, signal: AbortSignal): Promise<Secrets> {
+  const { instance } = world
+  const hashKey = await readHashKey(parts, world, signal)
   const { namespace = '' } = instance.metadata
   const read = (at: { name: string; key?: string }) =>
-    parts.readings.secrets.read(parts, { namespace, ...at }, { hashKey, signal: around.signal })
+    parts.readings.secrets.read(parts, { namespace, ...at }, { hashKey, signal })
   const [service, owner, direct] = [serviceSecret(instance), ownerSecret(instance), directSecret(instance)]
   if (databaseOf(instance.spec).kind === 'Managed') {
-    const isThere = ownChild(around, instance, { kind: 'Secret', name: owner.name }) !== undefined
-    const reading: Reading = isThere ? await read({ name: owner.name }) : { state: 'missing' }
-    const { state, digest } = named(reading, ownChild(around, instance, { kind: 'StatefulSet', name: owner.name }))
+    const reading: Reading = hasSecret(world, owner.name) ? await read({ name: owner.name }) : { state: 'missing' }
+    const { state, digest } = named(reading, liveDatabase(world))
     return { serviceSecret: state, ownerSecret: state, secretDigest: digest }
   }
-  const { state, digest } = named(await read(service), ownChild(around, instance, apiPods(instance)))
+  const { state, digest } = named(await read(service), liveDeployment(world))
   const ownerState = isSame(owner, service) ? state : named(await read(owner)).state
   const directState = direct && (isSame(direct, owner) ? ownerState : named(await read(direct)).state)
   const others = { ownerSecret: ownerState, ...(directState && { directSecret: directState }) }
@@ -114,19 +98,14 @@ function isSame(one: SecretKey, other: SecretKey): boolean {
   return one.name === other.name && one.key === other.key
 }
 
-function apiPods({ metadata }: StorageInstance): { kind: string; name: string } {
-  return { kind: 'Deployment', name: childName(metadata.name, 'api') }
+async function readHashKey(parts: Parts, world: World, signal: AbortSignal): Promise<string | undefined> {
+  const { name, namespace = '' } = hashKeySecret(world.instance).metadata
+  if (!hasSecret(world, name)) return undefined
+  return parts.readings.secrets.readHashKey(parts, { namespace, name }, signal)
 }
 
-async function readHashKey(parts: Parts, instance: StorageInstance, around: Around): Promise<string | undefined> {
-  const { name, namespace = '' } = hashKeySecret(instance).metadata
-  if (ownChild(around, instance, { kind: 'Secret', name }) === undefined) return undefined
-  return parts.readings.secrets.readHashKey(parts, { namespace, name }, around.signal)
-}
-
-function ownChild(around: Around, instance: StorageInstance, at: { kind: string; name: string }) {
-  const live = findChild(around, { kind: at.kind, metadata: { name: at.name } })
-  return live && isOurs(instance, live) ? live : undefined
+function hasSecret(world: World, name: string): boolean {
+  return findOwn(world, { kind: 'Secret', metadata: { name } }) !== undefined
 }
 
 /** A reading as a plan sees it: with the word that the pods carry, where it stands for the same content. */

@@ -41,7 +41,7 @@ export class Reconciler {
 
   /** Level-triggered and idempotent; rejects where a step failed and is to be tried again. */
   async reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult> {
-    const cached = this.#parts.caches.instances.get(key) as StorageInstance | undefined
+    const cached = this.#parts.caches.StorageInstance.get(key) as StorageInstance | undefined
     const instance = this.#ownWrites.newest(key, cached)
     if (instance === undefined) {
       this.#forgetReadings()
@@ -129,7 +129,7 @@ export class Reconciler {
   }
 
   #forgetReadings(): void {
-    const uids = new Set(this.#parts.caches.instances.list().map(({ metadata }) => metadata.uid ?? ''))
+    const uids = new Set(this.#parts.caches.StorageInstance.list().map(({ metadata }) => metadata.uid ?? ''))
     this.#readings.schemas.keepOnly(uids)
     this.#memory.keepOnly(uids)
   }

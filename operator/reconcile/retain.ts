@@ -5,7 +5,7 @@ import { INSTANCE_INDEX, type ReconcilerParts } from './parts.ts'
 /** Says which claims an instance that is gone has left behind: once, in an event of each and in the log. */
 export async function retainClaims(parts: ReconcilerParts, key: string, signal: AbortSignal): Promise<void> {
   const { caches, client, events, log } = parts
-  const kept = caches.persistentVolumeClaims.byIndex(INSTANCE_INDEX, key).filter(({ metadata }) => {
+  const kept = caches.PersistentVolumeClaim.byIndex(INSTANCE_INDEX, key).filter(({ metadata }) => {
     const { annotations = {}, ownerReferences = [], deletionTimestamp } = metadata
     const isKnown = annotations[CHILD_ANNOTATIONS.retainedFrom] === annotations[CHILD_ANNOTATIONS.instanceUid]
     return !isKnown && ownerReferences.length === 0 && deletionTimestamp === undefined

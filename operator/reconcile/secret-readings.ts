@@ -10,7 +10,7 @@ import type { SecretReading } from '../plan/served-secret.ts'
 import type { ReconcilerParts } from './parts.ts'
 import { CREDENTIAL_FIELDS, type SecretContent } from './random-secrets.ts'
 
-type Parts = Pick<ReconcilerParts, 'client'> & { caches: Pick<ReconcilerParts['caches'], 'secrets'> }
+type Parts = Pick<ReconcilerParts, 'client'> & { caches: Pick<ReconcilerParts['caches'], 'Secret'> }
 type Place = { namespace: string; name: string }
 /** `key`: of a Secret with a URL in that key; none: the credentials of a managed database. */
 type SecretPlace = Place & Partial<SecretKey>
@@ -31,7 +31,7 @@ export class SecretReadings {
 
   /** Asks the API server where this version was not read yet, or where the cache knows of no Secret of that name. */
   async read({ client, caches }: Parts, at: SecretPlace, { hashKey, signal }: Look): Promise<Reading> {
-    const seen = caches.secrets.get(keyOf({ metadata: at }))
+    const seen = caches.Secret.get(keyOf({ metadata: at }))
     const memo = `${hashKey}/${at.key}`
     const known = seen && this.#readings.get(seen)?.get(memo)
     if (known !== undefined) return known
@@ -44,7 +44,7 @@ export class SecretReadings {
 
   /** The key for hashes that a Secret holds; undefined where there is none. */
   async readHashKey({ client, caches }: Parts, at: Place, signal: AbortSignal): Promise<string | undefined> {
-    const seen = caches.secrets.get(keyOf({ metadata: at }))
+    const seen = caches.Secret.get(keyOf({ metadata: at }))
     const known = seen && this.#hashKeys.get(seen)
     if (known !== undefined) return known
     const secret = await client.get<SecretContent>(SECRETS, at.namespace, at.name, { signal })

@@ -107,7 +107,7 @@ async function reconcile({ client }: Recorder, spec: PartialSpec): Promise<void>
   const instance = instanceOf(spec)
   const empty = () => new Cache([''], { instance: () => [] })
   const instances = { ...empty(), get: () => instance, list: () => [instance] }
-  const caches = new Proxy({} as Caches, { get: (_all, name) => (name === 'instances' ? instances : empty()) })
+  const caches = new Proxy({} as Caches, { get: (_all, name) => (name === 'StorageInstance' ? instances : empty()) })
   const events = { record: () => undefined }
   const config = loadConfig({ KUBECONFIG: '/not/read' })
   const parts = { client, caches, events, clock: new FakeClock(), config, log: pino({ level: 'silent' }) }

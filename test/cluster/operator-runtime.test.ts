@@ -7,7 +7,7 @@ import { KubeClient } from '../../operator/kube/client.ts'
 import { KubeConnection } from '../../operator/kube/connection.ts'
 import { KubeEvents } from '../../operator/kube/events.ts'
 import { Reflector, type RoundEnd } from '../../operator/kube/reflector.ts'
-import { CONFIG_MAPS, LEASES, SECRETS } from '../../operator/kube/resources.ts'
+import { CONFIG_MAPS, LEASES, type Resource, SECRETS } from '../../operator/kube/resources.ts'
 import { Transport } from '../../operator/kube/transport.ts'
 import { SystemClock } from '../../operator/process/system-clock.ts'
 import { eventually } from '../support/eventually.ts'
@@ -59,7 +59,7 @@ afterAll(async () => {
   await proxy.stop()
 })
 
-function reflect(options: { metadataOnly?: boolean; resource?: typeof CONFIG_MAPS; pageSize?: number } = {}) {
+function reflect(options: { metadataOnly?: boolean; resource?: Resource; pageSize?: number } = {}) {
   const cache = new Cache<Data>([namespace.name])
   const ends: RoundEnd[] = []
   const lists: string[] = []

@@ -7,7 +7,7 @@ import { imageOf } from '../../desired/image.ts'
 import { type Action, REPLICAS_MANAGER } from '../action.ts'
 import { wantedCertificate } from '../database/certificate.ts'
 import { keep } from '../keep.ts'
-import { type Deployment, findChild, isOurs, type Observed } from '../observed.ts'
+import { type Deployment, findOwn, type Observed } from '../observed.ts'
 import { obstacleStep } from '../obstacles.ts'
 import { creationTrouble, troubleOf, troubleStep, unreadyTrouble } from '../pod-trouble.ts'
 import { type Step, unfinished } from '../step.ts'
@@ -38,10 +38,9 @@ export function checkApi(observed: Observed, before: { databaseGate: Step; isSch
 }
 
 /** The pods that are there, where they are ours. */
-export function liveDeployment(observed: Observed): Deployment | undefined {
+export function liveDeployment(observed: Pick<Observed, 'instance' | 'children'>): Deployment | undefined {
   const name = childName(observed.instance.metadata.name, 'api')
-  const live = findChild<Deployment>(observed, { kind: 'Deployment', metadata: { name } })
-  return live && isOurs(observed.instance, live) ? live : undefined
+  return findOwn<Deployment>(observed, { kind: 'Deployment', metadata: { name } })
 }
 
 function wantedRelease(observed: Observed): ApiRelease | undefined {

@@ -7,7 +7,7 @@ const SOURCES = {
   workers: { active: 2 },
   maxWorkers: 10,
   isLeader: () => true,
-  cached: () => [['instances', 7]] as const,
+  cached: () => [['storageinstances', 7]] as const,
   instances: () => [],
 }
 
@@ -39,7 +39,7 @@ describe('the metrics', () => {
       'workqueue_unfinished_work_seconds{name="storageinstance",controller="storageinstance"} 5.5',
       'rest_client_requests_total{code="200",method="GET",host="api:443"} 1',
       'leader_election_master_status{name="storageinstance"} 1',
-      'reflector_cached_objects{resource="instances"} 7',
+      'reflector_cached_objects{resource="storageinstances"} 7',
       'sonoma_operator_build_info{version="1.2.3"} 1',
     ]) {
       expect(text).toContain(line)

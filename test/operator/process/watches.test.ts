@@ -116,8 +116,8 @@ describe('the watches', () => {
     const labels = { [LABELS.managedBy]: MANAGED_BY, [LABELS.storageInstance]: 'a' }
     const own = secret('a-db', { labels, annotations: { kept: 'yes' } })
     const { watches } = await start([secret('app', { annotations: note, labels: { team: 'x' } }), own])
-    expect(watches.caches.secrets.get('search/app')).toEqual(secret('app'))
-    expect(watches.caches.secrets.byIndex('instance', 'search/a')).toEqual([own])
+    expect(watches.caches.Secret.get('search/app')).toEqual(secret('app'))
+    expect(watches.caches.Secret.byIndex('instance', 'search/a')).toEqual([own])
     await watches.stop()
   })
 })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { KubeObject } from '../../../operator/api/object.ts'
 import type { StorageInstance } from '../../../operator/api/storage-instance.ts'
 import { Cache } from '../../../operator/kube/cache.ts'
 import type { KubeClient } from '../../../operator/kube/client.ts'
@@ -29,15 +30,15 @@ class Lagging {
 
   async observe(known: { jobs: boolean; pods: boolean }): Promise<Observed> {
     const { world } = this
-    const all = { jobs: known.jobs ? world.jobs : [], pods: known.pods ? world.pods : [] }
-    const cacheOf = (name: string) => {
+    const all: Record<string, KubeObject[]> = { Job: known.jobs ? world.jobs : [], Pod: known.pods ? world.pods : [] }
+    const cacheOf = (kind: string) => {
       const cache = new Cache([''], { [INSTANCE_INDEX]: () => ['search/crawl'] })
-      for (const object of name in all ? all[name as keyof typeof all] : []) {
+      for (const object of all[kind] ?? []) {
         cache.set({ ...object, metadata: { ...object.metadata, namespace: 'search' } })
       }
       return cache
     }
-    const caches = new Proxy({} as ReconcilerParts['caches'], { get: (_all, name) => cacheOf(String(name)) })
+    const caches = new Proxy({} as ReconcilerParts['caches'], { get: (_all, kind) => cacheOf(String(kind)) })
     const readings = {
       schemas: new SchemaReadings({ onReading: () => undefined }),
       secrets: new SecretReadings(),

@@ -73,10 +73,9 @@ class Cluster {
       }
       return cache
     }
-    const kinds = { secrets: 'Secret', deployments: 'Deployment', statefulSets: 'StatefulSet', jobs: 'Job' }
-    const none = of([])
+    const kinds = ['Secret', 'Deployment', 'StatefulSet', 'Job']
     const caches = new Proxy({} as ReconcilerParts['caches'], {
-      get: (_all, name) => (name in kinds ? of([kinds[name as keyof typeof kinds]]) : none),
+      get: (_all, kind) => of(kinds.filter((known) => known === kind)),
     })
     const get = async ({ kind }: { kind: string }, _namespace: string, name: string) =>
       kind === 'Secret' ? this.#secrets.get(name) : world.find(kind, name)

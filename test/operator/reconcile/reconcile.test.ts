@@ -23,7 +23,7 @@ beforeEach(() => {
 function reconcile(instance: StorageInstance) {
   const empty = () => new Cache([''], { instance: () => [] })
   const instances = { ...empty(), get: () => instance, list: () => [instance] }
-  const caches = new Proxy({} as Caches, { get: (_all, name) => (name === 'instances' ? instances : empty()) })
+  const caches = new Proxy({} as Caches, { get: (_all, name) => (name === 'StorageInstance' ? instances : empty()) })
   const parts: ReconcilerParts = {
     client: new KubeClient(server.transport({ attempts: 1 })),
     caches,

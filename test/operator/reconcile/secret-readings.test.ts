@@ -38,7 +38,7 @@ class Cluster {
       return this.#secret
     }
     const client = { get } as unknown as KubeClient
-    return { client, caches: { secrets: this.secrets } }
+    return { client, caches: { Secret: this.secrets } }
   }
 }
 

@@ -1,0 +1,146 @@
+import { childName, type Purpose } from '../../api/names.ts'
+import type { StorageInstance } from '../../api/storage-instance.ts'
+import { databaseOf } from '../../api/unions.ts'
+import { apiAllowList, wasFilled } from '../../desired/api/allow-list.ts'
+import { apiAutoscaler } from '../../desired/api/autoscaler.ts'
+import { apiDisruptionBudget } from '../../desired/api/disruption-budget.ts'
+import { metricsService } from '../../desired/api/metrics-service.ts'
+import { apiService } from '../../desired/api/service.ts'
+import { apiServiceAccount } from '../../desired/api/service-account.ts'
+import type { Manifest } from '../../desired/child.ts'
+import { DATABASE_PORT } from '../../desired/database/service.ts'
+import { apiNetworkPolicy, databaseNetworkPolicy } from '../../desired/network-policies.ts'
+import { claimNameOf } from '../database/managed.ts'
+import { isTaken } from '../foreign.ts'
+import { findOwn, type Observed } from '../observed.ts'
+
+type World = Pick<Observed, 'instance' | 'children'>
+
+/** One lasting child: what it is called, when it is to be there, and what it looks like. */
+type Child<Kind extends string = string> = {
+  apiVersion: string
+  kind: Kind
+  name: (instance: StorageInstance) => string
+  /** None: always. */
+  isWanted?: (world: World) => boolean
+  /** What it is to be; none where a check of its own keeps it. */
+  build?: (observed: Observed) => Manifest | undefined
+  /** Deleted where it is not wanted any more. Others stay for as long as the instance does. */
+  isDropped?: boolean
+}
+
+const POLICY = { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', isDropped: true } as const
+
+const TABLE = [
+  { apiVersion: 'v1', kind: 'ServiceAccount', name: of('api'), build: ({ instance }) => apiServiceAccount(instance) },
+  { apiVersion: 'v1', kind: 'ConfigMap', name: of('api'), build: allowList },
+  { apiVersion: 'v1', kind: 'Secret', name: of('hash-key') },
+  { apiVersion: 'v1', kind: 'Service', name: of('api'), build: ({ instance }) => apiService(instance) },
+  { apiVersion: 'v1', kind: 'Service', name: of('metrics'), build: ({ instance }) => metricsService(instance) },
+  { apiVersion: 'apps/v1', kind: 'Deployment', name: of('api') },
+  { ...POLICY, name: of('api'), isWanted: hasPolicies, build: apiPolicy },
+  {
+    ...POLICY,
+    name: of('db'),
+    isWanted: (world) => hasPolicies(world) && isManaged(world),
+    build: ({ instance }) => databaseNetworkPolicy(instance),
+  },
+  {
+    apiVersion: 'policy/v1',
+    kind: 'PodDisruptionBudget',
+    name: of('api'),
+    isWanted: hasSeveralPods,
+    build: ({ instance }) => apiDisruptionBudget(instance),
+    isDropped: true,
+  },
+  {
+    apiVersion: 'autoscaling/v2',
+    kind: 'HorizontalPodAutoscaler',
+    name: of('api'),
+    isWanted: isScaled,
+    build: autoscaler,
+    isDropped: true,
+  },
+  { apiVersion: 'v1', kind: 'Secret', name: of('db'), isWanted: isManaged },
+  { apiVersion: 'v1', kind: 'Secret', name: of('db-tls'), isWanted: isManaged },
+  { apiVersion: 'v1', kind: 'ConfigMap', name: of('db'), isWanted: isManaged },
+  { apiVersion: 'v1', kind: 'Service', name: of('db'), isWanted: isManaged },
+  { apiVersion: 'v1', kind: 'PersistentVolumeClaim', name: claimNameOf, isWanted: isManaged },
+  { apiVersion: 'apps/v1', kind: 'StatefulSet', name: of('db'), isWanted: isManaged },
+] as const satisfies Child[]
+
+/** A kind of lasting child. */
+export type ChildKind = (typeof TABLE)[number]['kind']
+
+/** All lasting children that an instance may have. Those that are built here are made in this order. */
+export const CHILDREN: readonly Child<ChildKind>[] = TABLE
+
+/** The kinds of lasting children, each once. */
+export const CHILD_KINDS: readonly ChildKind[] = [...new Set(CHILDREN.map(({ kind }) => kind))]
+
+type Named = { apiVersion: string; kind: ChildKind; name: string }
+
+/** Kind and name of every lasting child that an instance is to have. */
+export function childrenOf(world: World): Named[] {
+  return CHILDREN.filter((child) => isWanted(child, world)).map((child) => named(child, world))
+}
+
+/** The children that no check of their own keeps, as they are to be. */
+export function builtChildren(observed: Observed): Manifest[] {
+  return CHILDREN.filter((child) => isWanted(child, observed)).flatMap(({ build }) => build?.(observed) ?? [])
+}
+
+/** Kind and name of what goes where it is there. */
+export function unwantedChildren(world: World): Named[] {
+  return CHILDREN.filter((child) => child.isDropped && !isWanted(child, world)).map((child) => named(child, world))
+}
+
+function named({ apiVersion, kind, name }: Child<ChildKind>, { instance }: World): Named {
+  return { apiVersion, kind, name: name(instance) }
+}
+
+function isWanted({ isWanted: is = () => true }: Child, world: World): boolean {
+  return is(world)
+}
+
+function of(purpose: Purpose): Child['name'] {
+  return ({ metadata }) => childName(metadata.name, purpose)
+}
+
+function isManaged({ instance }: World): boolean {
+  return databaseOf(instance.spec).kind === 'Managed'
+}
+
+function hasPolicies({ instance }: World): boolean {
+  return instance.spec.api.networkPolicy.enabled
+}
+
+function hasSeveralPods({ instance }: World): boolean {
+  const { autoscaling, replicas } = instance.spec.api
+  return (autoscaling?.minReplicas ?? replicas) > 1
+}
+
+/** An autoscaler goes by the name of what it scales, whoever owns that. */
+function isScaled(world: World): boolean {
+  const { instance } = world
+  return instance.spec.api.autoscaling !== undefined && !isTaken(world, 'Deployment', of('api')(instance))
+}
+
+function allowList(observed: Observed): Manifest {
+  const { instance } = observed
+  const live = findOwn(observed, { kind: 'ConfigMap', metadata: { name: of('api')(instance) } })
+  return apiAllowList(instance, { wasFilled: wasFilled(live) })
+}
+
+function apiPolicy({ instance, release, serviceSecret, directSecret }: Observed): Manifest {
+  const ports = [serviceSecret, directSecret].flatMap((secret) =>
+    secret?.state === 'usable' ? (secret.port ?? DATABASE_PORT) : [],
+  )
+  const databasePorts = ports.length === 0 ? [DATABASE_PORT] : [...new Set(ports)]
+  return apiNetworkPolicy(instance, { operatorNamespace: release.operatorNamespace, databasePorts })
+}
+
+function autoscaler({ instance }: Observed): Manifest | undefined {
+  const { autoscaling } = instance.spec.api
+  return autoscaling && apiAutoscaler(instance, autoscaling)
+}
