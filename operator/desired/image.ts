@@ -10,11 +10,6 @@ export function imageOf(image: Image, release: string): string {
   return repository === undefined || repository === own.repository ? release : `${name}${own.suffix}`
 }
 
-/** What a pod has of the Secrets for pulling images: every pod of an instance has them, since all images may be mirrored. */
-export function pullSecretsOf({ pullSecrets }: Image): { imagePullSecrets?: { name: string }[] } {
-  return pullSecrets ? { imagePullSecrets: pullSecrets } : {}
-}
-
 /** The part of an image that says which release it is, where it can be a label; else undefined. */
 export function versionOf(image: string): string | undefined {
   const version = /:([A-Za-z0-9][A-Za-z0-9_.-]{0,61}[A-Za-z0-9]|[A-Za-z0-9])$/.exec(image.split('@')[0] ?? '')?.[1]

@@ -1,13 +1,13 @@
-import { LABELS, labelsOf, selectorOf } from '../../api/labels.ts'
+import { LABELS, selectorOf } from '../../api/labels.ts'
 import { childName } from '../../api/names.ts'
 import type { StorageInstance } from '../../api/storage-instance.ts'
 import { HTTP_PORT, METRICS_PORT } from '../../service-contract.ts'
 import { CHILD_ANNOTATIONS, secretNote } from '../annotations.ts'
 import { child, type Manifest } from '../child.ts'
 import { DEFAULT_RESOURCES, resourcesOr } from '../container-resources.ts'
-import { authorityMount } from '../database/access.ts'
-import { pullSecretsOf, versionOf } from '../image.ts'
-import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from '../pod-security.ts'
+import { authorityVolumes } from '../database/access.ts'
+import { versionOf } from '../image.ts'
+import { type ContainerOptions, emptyDir, type PodVolume, podTemplate } from '../pod.ts'
 import { ALLOW_FOLDER, apiEnvironment, TOKENS_FOLDER } from './environment.ts'
 
 /** What the pods may be made of: an image whose schema is there, the credentials that were tried, a renewed certificate. */
@@ -39,7 +39,7 @@ export function apiDeployment(instance: StorageInstance, release: ApiRelease): M
       revisionHistoryLimit: 3,
       progressDeadlineSeconds: 600,
       selector: { matchLabels: selectorOf(name, 'api') },
-      template: { metadata: podMeta(instance, release), spec: pod(instance, release) },
+      template: template(instance, release),
     },
   })
   const version = versionOf(release.image)
@@ -54,89 +54,59 @@ export function apiReplicas(instance: StorageInstance, replicas: number): Manife
   return { apiVersion: 'apps/v1', kind: 'Deployment', metadata, spec: { replicas } }
 }
 
-function podMeta(
-  { metadata, spec }: StorageInstance,
-  { secretVersion, directVersion, certificate }: ApiRelease,
-): object {
-  const { labels, annotations } = spec.api.podTemplate
-  const notes = {
-    [CHILD_ANNOTATIONS.databaseSecret]: secretVersion,
-    ...(directVersion && { [CHILD_ANNOTATIONS.directSecret]: directVersion }),
-    ...(certificate && { [CHILD_ANNOTATIONS.certificate]: certificate }),
-  }
-  return {
-    labels: { ...labels, ...labelsOf(metadata.name, 'api') },
-    annotations: { ...annotations, ...notes },
-  }
-}
-
-function pod(instance: StorageInstance, { image }: ApiRelease): object {
-  const { api, image: imageSpec } = instance.spec
-  const { nodeSelector, tolerations, affinity, priorityClassName } = api.podTemplate
-  return {
-    serviceAccountName: childName(instance.metadata.name, 'api'),
-    // For the public keys that tokens are checked with.
-    automountServiceAccountToken: api.auth.mode === 'Kubernetes',
-    enableServiceLinks: false,
-    securityContext: POD_SECURITY,
-    terminationGracePeriodSeconds: GRACE_SECONDS,
-    ...pullSecretsOf(imageSpec),
-    ...(nodeSelector && { nodeSelector }),
-    ...(tolerations && { tolerations }),
-    ...(affinity && { affinity }),
-    ...(priorityClassName && { priorityClassName }),
-    ...spread(instance),
-    containers: [container(instance, image)],
-    volumes: [...authorityMount(instance).volumes, ...authenticationVolumes(instance), emptyDir('tmp')],
-  }
-}
-
-function spread({ metadata, spec }: StorageInstance): object {
-  const constraints = spec.api.podTemplate.topologySpreadConstraints
-  const labelSelector = { matchLabels: selectorOf(metadata.name, 'api') }
-  return constraints ? { topologySpreadConstraints: constraints.map((one) => ({ ...one, labelSelector })) } : {}
-}
-
-function container(instance: StorageInstance, image: string): object {
-  const { api, image: imageSpec } = instance.spec
-  const probe = (path: string, periodSeconds: number, failureThreshold: number) => ({
-    httpGet: { path, port: 'http' },
-    periodSeconds,
-    timeoutSeconds: 3,
-    failureThreshold,
+function template(instance: StorageInstance, release: ApiRelease): object {
+  const { secretVersion, directVersion, certificate } = release
+  const { podTemplate: additions, auth } = instance.spec.api
+  return podTemplate(instance, {
+    component: 'api',
+    additions,
+    annotations: {
+      [CHILD_ANNOTATIONS.databaseSecret]: secretVersion,
+      ...(directVersion && { [CHILD_ANNOTATIONS.directSecret]: directVersion }),
+      ...(certificate && { [CHILD_ANNOTATIONS.certificate]: certificate }),
+    },
+    account: {
+      serviceAccountName: childName(instance.metadata.name, 'api'),
+      // For the public keys that tokens are checked with.
+      automountServiceAccountToken: auth.mode === 'Kubernetes',
+    },
+    graceSeconds: GRACE_SECONDS,
+    containers: [container(instance, release.image)],
   })
+}
+
+function container(instance: StorageInstance, image: string): ContainerOptions {
+  const { api, image: imageSpec } = instance.spec
   return {
     name: 'service',
     image,
-    imagePullPolicy: imageSpec.pullPolicy,
+    pullPolicy: imageSpec.pullPolicy,
     env: apiEnvironment(instance),
     resources: resourcesOr(DEFAULT_RESOURCES.api, api.resources),
-    securityContext: CONTAINER_SECURITY,
-    terminationMessagePolicy: 'FallbackToLogsOnError',
-    ports: [
-      { name: 'http', containerPort: HTTP_PORT, protocol: 'TCP' },
-      { name: 'metrics', containerPort: METRICS_PORT, protocol: 'TCP' },
-    ],
-    startupProbe: probe('/livez', 1, STARTUP_SECONDS),
-    readinessProbe: probe('/readyz', 2, 2),
-    livenessProbe: probe('/livez', 10, 3),
-    volumeMounts: [
-      ...authorityMount(instance).volumeMounts,
-      ...authenticationMounts(instance),
-      { name: 'tmp', mountPath: '/tmp' },
-    ],
+    server: {
+      ports: [
+        { name: 'http', containerPort: HTTP_PORT, protocol: 'TCP' },
+        { name: 'metrics', containerPort: METRICS_PORT, protocol: 'TCP' },
+      ],
+      startupProbe: probe('/livez', 1, STARTUP_SECONDS),
+      readinessProbe: probe('/readyz', 2, 2),
+      livenessProbe: probe('/livez', 10, 3),
+    },
+    volumes: [...authorityVolumes(instance), ...authenticationVolumes(instance), emptyDir('tmp', '/tmp')],
   }
 }
 
-function authenticationVolumes({ metadata, spec }: StorageInstance): object[] {
-  const { mode, tokensSecretRef } = spec.api.auth
-  if (mode === 'Kubernetes') return [{ name: 'allow', configMap: { name: childName(metadata.name, 'api') } }]
-  return tokensSecretRef ? [{ name: 'tokens', secret: { secretName: tokensSecretRef.name, defaultMode: 0o440 } }] : []
+function probe(path: string, periodSeconds: number, failureThreshold: number): object {
+  return { httpGet: { path, port: 'http' }, periodSeconds, timeoutSeconds: 3, failureThreshold }
 }
 
-function authenticationMounts({ spec }: StorageInstance): object[] {
-  const { mode } = spec.api.auth
-  if (mode === 'None') return []
-  const [name, mountPath] = mode === 'Token' ? ['tokens', TOKENS_FOLDER] : ['allow', ALLOW_FOLDER]
-  return [{ name, mountPath, readOnly: true }]
+function authenticationVolumes({ metadata, spec }: StorageInstance): PodVolume[] {
+  const { mode, tokensSecretRef } = spec.api.auth
+  if (mode === 'Kubernetes') {
+    const configMap = { name: childName(metadata.name, 'api') }
+    return [{ name: 'allow', mountPath: ALLOW_FOLDER, readOnly: true, source: { configMap } }]
+  }
+  if (tokensSecretRef === undefined) return []
+  const secret = { secretName: tokensSecretRef.name, defaultMode: 0o440 }
+  return [{ name: 'tokens', mountPath: TOKENS_FOLDER, readOnly: true, source: { secret } }]
 }

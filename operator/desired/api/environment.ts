@@ -5,7 +5,7 @@ import { ALLOW_FILE } from './allow-list.ts'
 export const ALLOW_FOLDER = '/etc/sonoma-storage/allow'
 export const TOKENS_FOLDER = '/etc/sonoma-storage/tokens'
 
-/** The environment of the service: what the spec says, then what people add. Secrets are referred to, never written out. */
+/** The environment of the service, as the spec says it. Secrets are referred to, never written out. */
 export function apiEnvironment(instance: StorageInstance): object[] {
   const { api, migrations } = instance.spec
   const direct = directSecret(instance)
@@ -20,7 +20,6 @@ export function apiEnvironment(instance: StorageInstance): object[] {
     secretEnv('DATABASE_URL', serviceSecret(instance)),
     ...(direct ? [secretEnv('DATABASE_DIRECT_URL', direct)] : []),
     ...Object.entries(plain).map(([name, value]) => ({ name, value })),
-    ...(api.podTemplate.env ?? []),
   ]
 }
 

@@ -1,12 +1,11 @@
 import { childName } from '../../api/names.ts'
 import type { StorageInstance } from '../../api/storage-instance.ts'
 import { databaseOf } from '../../api/unions.ts'
+import type { PodVolume } from '../pod.ts'
 
 /** Where clients of the managed database find the authority of its certificate; its URL names this file. */
 export const DATABASE_CA_FOLDER = '/etc/sonoma-storage/database-ca'
 export const DATABASE_CA_FILE = `${DATABASE_CA_FOLDER}/ca.crt`
-
-const VOLUME = 'database-ca'
 
 /** A key of a Secret, as an environment variable refers to it. */
 export type SecretKey = { name: string; key: string }
@@ -37,12 +36,9 @@ export function secretEnv(name: string, { name: secret, key }: SecretKey): objec
 }
 
 /** What a client of a managed database mounts to check the server's certificate. */
-export function authorityMount(instance: StorageInstance): { volumes: object[]; volumeMounts: object[] } {
-  if (databaseOf(instance.spec).kind === 'External') return { volumes: [], volumeMounts: [] }
+export function authorityVolumes(instance: StorageInstance): PodVolume[] {
+  if (databaseOf(instance.spec).kind === 'External') return []
   const secretName = childName(instance.metadata.name, 'db-tls')
   const secret = { secretName, items: [{ key: 'ca.crt', path: 'ca.crt' }], defaultMode: 0o444 }
-  return {
-    volumes: [{ name: VOLUME, secret }],
-    volumeMounts: [{ name: VOLUME, mountPath: DATABASE_CA_FOLDER, readOnly: true }],
-  }
+  return [{ name: 'database-ca', mountPath: DATABASE_CA_FOLDER, readOnly: true, source: { secret } }]
 }

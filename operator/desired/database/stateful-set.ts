@@ -1,11 +1,10 @@
 import type { Resources } from '../../api/fields.ts'
-import { labelsOf, selectorOf } from '../../api/labels.ts'
+import { selectorOf } from '../../api/labels.ts'
 import { childName } from '../../api/names.ts'
 import type { StorageInstance } from '../../api/storage-instance.ts'
 import { CHILD_ANNOTATIONS, secretNote } from '../annotations.ts'
 import { child, type Manifest } from '../child.ts'
-import { pullSecretsOf } from '../image.ts'
-import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from '../pod-security.ts'
+import { type ContainerOptions, emptyDir, type PodVolume, podTemplate } from '../pod.ts'
 import { databaseConfigHash, databaseResources, type TunedDatabase } from './config.ts'
 import { DATABASE_PORT } from './service.ts'
 import { DATABASE_PATHS as PATHS, SUPERUSER } from './settings.ts'
@@ -42,11 +41,6 @@ export function databaseStatefulSet(instance: StorageInstance, options: Database
     purpose: 'db',
     annotations: secretNote(options),
   } as const
-  const annotations = {
-    [CHILD_ANNOTATIONS.configuration]: options.configuration,
-    [CHILD_ANNOTATIONS.databaseSecret]: options.secretVersion,
-    ...(options.certificate && { [CHILD_ANNOTATIONS.certificate]: options.certificate }),
-  }
   return child(instance, kind, {
     spec: {
       replicas: 1,
@@ -55,75 +49,67 @@ export function databaseStatefulSet(instance: StorageInstance, options: Database
       podManagementPolicy: 'Parallel',
       updateStrategy: { type: 'RollingUpdate' },
       selector: { matchLabels: selectorOf(name, 'database') },
-      template: { metadata: { labels: labelsOf(name, 'database'), annotations }, spec: pod(instance, options) },
+      template: template(instance, options),
     },
   })
 }
 
-function pod({ metadata, spec }: StorageInstance, { resources, image, claimName }: DatabaseOptions): object {
-  return {
-    ...pullSecretsOf(spec.image),
-    securityContext: POD_SECURITY,
-    automountServiceAccountToken: false,
-    enableServiceLinks: false,
-    terminationGracePeriodSeconds: GRACE_SECONDS,
-    initContainers: [
-      { ...container('prepare', image, resources), command: ['node', '/srv/operator/tasks/init-database.js'] },
-    ],
-    containers: [{ ...container('postgres', image, resources), ...server() }],
-    volumes: volumes(metadata.name, claimName),
-  }
+function template(instance: StorageInstance, options: DatabaseOptions): object {
+  const { configuration, secretVersion, certificate, claimName } = options
+  const { prepare, server } = volumes(instance.metadata.name, claimName)
+  return podTemplate(instance, {
+    component: 'database',
+    additions: {},
+    annotations: {
+      [CHILD_ANNOTATIONS.configuration]: configuration,
+      [CHILD_ANNOTATIONS.databaseSecret]: secretVersion,
+      ...(certificate && { [CHILD_ANNOTATIONS.certificate]: certificate }),
+    },
+    graceSeconds: GRACE_SECONDS,
+    initContainers: [preparation(options, prepare)],
+    containers: [postgres(options, server)],
+  })
 }
 
-function container(name: string, image: string, resources: object): object {
-  return {
-    name,
-    image,
-    imagePullPolicy: 'IfNotPresent',
-    resources,
-    securityContext: CONTAINER_SECURITY,
-    terminationMessagePolicy: 'FallbackToLogsOnError',
-    volumeMounts: [
-      { name: 'data', mountPath: PATHS.volume },
-      { name: 'configuration', mountPath: PATHS.configuration, readOnly: true },
-      { name: 'certificates', mountPath: PATHS.certificates, readOnly: true },
-      ...(name === 'prepare' ? [{ name: 'credentials', mountPath: PATHS.credentials, readOnly: true }] : []),
-      { name: 'run', mountPath: PATHS.sockets },
-      { name: 'tmp', mountPath: '/tmp' },
-      { name: 'shm', mountPath: '/dev/shm' },
-    ],
-  }
+function preparation({ image, resources }: DatabaseOptions, volumes: PodVolume[]): ContainerOptions {
+  const command = ['node', '/srv/operator/tasks/init-database.js']
+  return { name: 'prepare', image, pullPolicy: 'IfNotPresent', command, resources, volumes }
 }
 
-function server(): object {
+function postgres({ image, resources }: DatabaseOptions, volumes: PodVolume[]): ContainerOptions {
+  const command = ['postgres', '-c', `config_file=${PATHS.configuration}/postgresql.conf`]
   const isReady = `pg_isready -q -h ${PATHS.sockets} -U ${SUPERUSER} -d postgres`
   // Code 1: the server is there and refuses, because it starts or recovers; killing it would only begin that anew.
   const isAlive = `${isReady}; [ $? -lt 2 ]`
-  const probe = (script: string, periodSeconds: number, failureThreshold: number) => ({
-    exec: { command: ['sh', '-c', script] },
-    periodSeconds,
-    timeoutSeconds: 5,
-    failureThreshold,
-  })
-  return {
-    command: ['postgres', '-c', `config_file=${PATHS.configuration}/postgresql.conf`],
+  const server = {
     ports: [{ name: 'postgresql', containerPort: DATABASE_PORT, protocol: 'TCP' }],
     startupProbe: probe(isReady, 1, STARTUP_SECONDS),
     readinessProbe: probe(isReady, 5, 3),
     livenessProbe: probe(isAlive, 10, 6),
   }
+  return { name: 'postgres', image, pullPolicy: 'IfNotPresent', command, resources, volumes, server }
 }
 
-function volumes(name: string, claimName: string): object[] {
+function probe(script: string, periodSeconds: number, failureThreshold: number): object {
+  return { exec: { command: ['sh', '-c', script] }, periodSeconds, timeoutSeconds: 5, failureThreshold }
+}
+
+/** The server itself knows no passwords: it has them in its data. */
+function volumes(name: string, claimName: string): { prepare: PodVolume[]; server: PodVolume[] } {
   const secret = (purpose: 'db' | 'db-tls') => ({ secretName: childName(name, purpose), defaultMode: 0o440 })
-  return [
-    { name: 'data', persistentVolumeClaim: { claimName } },
-    { name: 'configuration', configMap: { name: childName(name, 'db'), defaultMode: 0o444 } },
+  const configMap = { name: childName(name, 'db'), defaultMode: 0o444 }
+  const before = [
+    { name: 'data', mountPath: PATHS.volume, source: { persistentVolumeClaim: { claimName } } },
+    { name: 'configuration', mountPath: PATHS.configuration, readOnly: true, source: { configMap } },
     // PostgreSQL takes a key that root owns and the group may read, and no other that it does not own itself.
-    { name: 'certificates', secret: secret('db-tls') },
-    { name: 'credentials', secret: secret('db') },
-    emptyDir('run'),
-    emptyDir('tmp'),
-    emptyDir('shm', { medium: 'Memory' }),
+    { name: 'certificates', mountPath: PATHS.certificates, readOnly: true, source: { secret: secret('db-tls') } },
   ]
+  const credentials = {
+    name: 'credentials',
+    mountPath: PATHS.credentials,
+    readOnly: true,
+    source: { secret: secret('db') },
+  }
+  const after = [emptyDir('run', PATHS.sockets), emptyDir('tmp', '/tmp'), emptyDir('shm', '/dev/shm', 'Memory')]
+  return { prepare: [...before, credentials, ...after], server: [...before, ...after] }
 }

@@ -5,9 +5,8 @@ import { type RunKind, runKind } from '../../api/run-kinds.ts'
 import type { StorageInstance } from '../../api/storage-instance.ts'
 import { type Manifest, ownerReference } from '../child.ts'
 import { DEFAULT_RESOURCES, resourcesOr } from '../container-resources.ts'
-import { authorityMount } from '../database/access.ts'
-import { pullSecretsOf } from '../image.ts'
-import { CONTAINER_SECURITY, emptyDir, POD_SECURITY } from '../pod-security.ts'
+import { authorityVolumes } from '../database/access.ts'
+import { type ContainerOptions, emptyDir, podTemplate } from '../pod.ts'
 
 export type TaskOptions = {
   kind: RunKind
@@ -37,7 +36,14 @@ export function taskJob(instance: StorageInstance, options: TaskOptions): Manife
       completions: 1,
       parallelism: 1,
       activeDeadlineSeconds: Math.max(1, Math.round(limitMs / 1_000)),
-      template: { metadata: { labels }, spec: pod(instance, options) },
+      template: podTemplate(instance, {
+        component: kind,
+        additions: {},
+        labels,
+        restartPolicy: 'Never',
+        graceSeconds: GRACE_SECONDS,
+        containers: [container(instance, options)],
+      }),
     },
   }
 }
@@ -47,20 +53,7 @@ export function taskResources({ spec }: StorageInstance): Resources {
   return resourcesOr(DEFAULT_RESOURCES.task, spec.tasks.resources)
 }
 
-function pod(instance: StorageInstance, options: TaskOptions): object {
-  return {
-    restartPolicy: 'Never',
-    automountServiceAccountToken: false,
-    enableServiceLinks: false,
-    terminationGracePeriodSeconds: GRACE_SECONDS,
-    securityContext: POD_SECURITY,
-    ...pullSecretsOf(instance.spec.image),
-    containers: [container(instance, options)],
-    volumes: [...authorityMount(instance).volumes, emptyDir('tmp')],
-  }
-}
-
-function container(instance: StorageInstance, options: TaskOptions): object {
+function container(instance: StorageInstance, options: TaskOptions): ContainerOptions {
   const { kind, image, env, resources = taskResources(instance) } = options
   const program = `/srv/operator/tasks/${runKind(kind).program}.js`
   // The entry point of the service's image is Node, and the spec has its pull policy.
@@ -68,13 +61,11 @@ function container(instance: StorageInstance, options: TaskOptions): object {
   return {
     name: kind,
     image,
-    imagePullPolicy: isService ? instance.spec.image.pullPolicy : 'IfNotPresent',
+    pullPolicy: isService ? instance.spec.image.pullPolicy : 'IfNotPresent',
     // The SQL parser is WebAssembly, and optimising it takes more memory than all the rest.
     ...(isService ? { args: ['--liftoff-only', program] } : { command: ['node', program] }),
     env,
     resources,
-    securityContext: CONTAINER_SECURITY,
-    terminationMessagePolicy: 'FallbackToLogsOnError',
-    volumeMounts: [...authorityMount(instance).volumeMounts, { name: 'tmp', mountPath: '/tmp' }],
+    volumes: [...authorityVolumes(instance), emptyDir('tmp', '/tmp')],
   }
 }
