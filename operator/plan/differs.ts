@@ -3,9 +3,7 @@ import type { KubeObject } from '../api/object.ts'
 import { CHILD_ANNOTATIONS } from '../desired/annotations.ts'
 import type { Manifest } from '../desired/child.ts'
 import { isSameQuantity } from '../desired/quantity.ts'
-
-// Keys that tell the entries of a list apart, where the API server merges lists by them; others may own further entries.
-const LIST_KEYS = ['name', 'containerPort', 'port', 'uid', 'mountPath', 'type']
+import { isAtomic, isQuantityAt, mergeKeysAt, placeIn } from './merge-rules.ts'
 
 /** The same object with the hash of all of it in an annotation. */
 export function stamped(object: Manifest): Manifest {
@@ -21,36 +19,52 @@ export function differs(live: KubeObject, wanted: Manifest): 'no' | 'changed' | 
   return covers(live, wanted) ? 'no' : 'edited'
 }
 
-/** Whether everything of `wanted` is in `live`; what else is there belongs to the API server or to others. */
-export function covers(live: unknown, wanted: unknown): boolean {
-  if (isEmpty(wanted)) return isEmpty(live) || (isRecord(wanted) && isRecord(live))
-  if (Array.isArray(wanted)) return Array.isArray(live) && coversList(live, wanted)
-  if (isRecord(wanted)) {
-    return isRecord(live) && Object.entries(wanted).every(([key, value]) => covers(live[key], value))
-  }
-  return live === wanted || (isQuantity(live) && isQuantity(wanted) && isSameQuantity(live, wanted))
-}
-
-function coversList(live: unknown[], wanted: unknown[]): boolean {
-  const key = listKeyOf(wanted)
-  if (key === undefined) {
-    return live.length === wanted.length && wanted.every((entry, index) => covers(live[index], entry))
-  }
-  return wanted.every((entry) =>
-    live.some(
-      (candidate) => isRecord(candidate) && candidate[key] === (entry as Fields)[key] && covers(candidate, entry),
-    ),
+/**
+ * Whether everything of `wanted` is in `live`; what else is there belongs to the API server or to others, but for what the API
+ * server takes as a whole. `place` is where in an object the two are.
+ */
+export function covers(live: unknown, wanted: unknown, place = ''): boolean {
+  if (isEmpty(wanted)) return isEmpty(live) || (isRecord(wanted) && isRecord(live) && !isAtomic(place))
+  if (Array.isArray(wanted)) return Array.isArray(live) && coversList(live, wanted, place)
+  if (isRecord(wanted)) return isRecord(live) && coversRecord(live, wanted, place)
+  return (
+    live === wanted || (isQuantityAt(place) && isQuantity(live) && isQuantity(wanted) && isSameQuantity(live, wanted))
   )
 }
 
-/** The key by which the API server merges such a list; undefined where it is taken as a whole. */
-export function listKeyOf(wanted: readonly unknown[]): string | undefined {
-  return LIST_KEYS.find((candidate) => wanted.every((entry) => isRecord(entry) && candidate in entry))
+function coversRecord(live: Fields, wanted: Fields, place: string): boolean {
+  if (isAtomic(place) && !isWhole(live, wanted)) return false
+  return Object.entries(wanted).every(([key, value]) => covers(live[key], value, placeIn(place, key)))
+}
+
+function coversList(live: unknown[], wanted: unknown[], place: string): boolean {
+  const keys = mergeKeysAt(place)
+  if (keys === undefined) {
+    return live.length === wanted.length && wanted.every((entry, index) => isWhole(live[index], entry))
+  }
+  return wanted.every((entry) => covers(entryLike(live, entry, keys), entry, place))
+}
+
+/** Nothing is missing and nothing was added, at any depth; the API server leaves out what is empty. */
+function isWhole(live: unknown, wanted: unknown): boolean {
+  if (isEmpty(wanted) || isEmpty(live)) return isEmpty(wanted) && isEmpty(live)
+  if (Array.isArray(wanted) && Array.isArray(live)) {
+    return live.length === wanted.length && wanted.every((entry, index) => isWhole(live[index], entry))
+  }
+  if (!isRecord(wanted) || !isRecord(live)) return live === wanted
+  return Object.keys({ ...live, ...wanted }).every((key) => isWhole(live[key], wanted[key]))
+}
+
+/** The entry of a merged list that has the same keys; one that is not asked for is what the API server fills in. */
+export function entryLike(live: readonly unknown[], wanted: unknown, keys: readonly string[]): unknown {
+  const asked = isRecord(wanted) ? wanted : {}
+  return live.find((one) => isRecord(one) && keys.every((key) => asked[key] === undefined || one[key] === asked[key]))
 }
 
 type Fields = Record<string, unknown>
 
-function isRecord(value: unknown): value is Fields {
+/** Whether a value has fields: an object that is no list. */
+export function isRecord(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

@@ -243,12 +243,81 @@ describe('covering', () => {
     )
   })
 
+  const pod = (container: object) => ({ spec: { containers: [{ name: 'a', ...container }] } })
+  const env = (value: string) => pod({ env: [{ name: 'SIZE', value }] })
+  const egress = (ports: object[]) => ({ spec: { egress: [{ ports }] } })
+  const [dns, web] = [
+    { protocol: 'UDP', port: 53 },
+    { protocol: 'TCP', port: 80 },
+  ]
+  const port = { port: 80, protocol: 'TCP' }
+
   test.each([
-    ['a quantity written another way', { cpu: '1' }, { cpu: '1000m' }, true],
+    ['a quantity written another way', { requests: { cpu: '1' } }, { requests: { cpu: '1000m' } }, true],
+    ['a value of the environment that is the same number', env('10'), env('10.0'), false],
     ['an empty value that is not stored', {}, { a: '', b: [], c: {}, d: false }, true],
     ['a false that was made true', { a: true }, { a: false }, false],
-    ['an entry of a list that somebody has added', [{ name: 'a' }, { name: 'b' }], [{ name: 'a' }], true],
-    ['an entry that is gone', [{ name: 'b' }], [{ name: 'a' }], false],
+    ['a container that somebody has added', { spec: { containers: [{ name: 'b' }, { name: 'a' }] } }, pod({}), true],
+    ['a container that is gone', { spec: { containers: [{ name: 'b' }] } }, pod({}), false],
+    [
+      'a port of a Service that somebody has added',
+      { spec: { ports: [port, dns] } },
+      { spec: { ports: [port] } },
+      true,
+    ],
+    ['a port whose protocol was filled in', { spec: { ports: [port] } }, { spec: { ports: [{ port: 80 }] } }, true],
+    ['a port of a policy that somebody has added', egress([dns, web]), egress([dns]), false],
+    ['a rule of a policy that somebody has added', { spec: { egress: [{}] } }, { spec: { egress: [] } }, false],
+    ['a narrower rule of a policy', egress([{ ...dns, endPort: 60 }]), egress([dns]), false],
+    [
+      'a label that a Service also asks for',
+      { spec: { selector: { a: '1', b: '2' } } },
+      { spec: { selector: { a: '1' } } },
+      false,
+    ],
+    [
+      'a selector of everything that selects little',
+      { spec: { podSelector: { matchLabels: { a: '1' } } } },
+      { spec: { podSelector: {} } },
+      false,
+    ],
+    [
+      'a label of an object that somebody has added',
+      { metadata: { labels: { a: '1', b: '2' } } },
+      { metadata: { labels: { a: '1' } } },
+      true,
+    ],
     ['an order that counts', ['b', 'a'], ['a', 'b'], false],
   ])('%s', (_what, live, wanted, expected) => expect(covers(live, wanted)).toBe(expected))
+
+  /** Everything in an object that is a list, with the names of the fields on the way to it. */
+  function listsIn(value: unknown, path: string): [path: string, list: unknown[]][] {
+    if (Array.isArray(value)) return [[path, value], ...value.flatMap((entry) => listsIn(entry, path))]
+    if (typeof value !== 'object' || value === null) return []
+    return Object.entries(value).flatMap(([key, entry]) => listsIn(entry, path === '' ? key : `${path}.${key}`))
+  }
+
+  test('lets others add to the lists of children that the API server merges, and to no other', () => {
+    const world = new World(instanceOf({ api: { autoscaling: { maxReplicas: 4 } }, image: { pullSecrets: [] } }))
+    world.settle()
+    const shared = world.children.flatMap((child) => {
+      const live = structuredClone(child)
+      return listsIn(live, '').flatMap(([path, list]) => {
+        list.push({ name: 'theirs', uid: 'theirs', mountPath: '/theirs', port: 1, containerPort: 1 })
+        const isCovered = covers(live, child)
+        list.pop()
+        return isCovered ? `${child.kind} ${path.replace('spec.template.spec', 'pod')}` : []
+      })
+    })
+    const ofPods = ['containers', 'containers.ports', 'containers.volumeMounts', 'volumes'].map((list) => `pod.${list}`)
+    const initial = ['initContainers', 'initContainers.volumeMounts'].map((list) => `StatefulSet pod.${list}`)
+    expect(new Set(shared.filter((list) => !list.endsWith('metadata.ownerReferences')))).toEqual(
+      new Set([
+        'Service spec.ports',
+        ...ofPods.flatMap((list) => [`Deployment ${list}`, `StatefulSet ${list}`]),
+        'Deployment pod.containers.env',
+        ...initial,
+      ]),
+    )
+  })
 })

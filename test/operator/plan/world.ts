@@ -5,6 +5,7 @@ import { type StorageInstance, StorageInstanceSpec } from '../../../operator/api
 import type { Manifest } from '../../../operator/desired/child.ts'
 import type { Action } from '../../../operator/plan/action.ts'
 import type { Deployment, Job, Pod, StatefulSet } from '../../../operator/plan/live-objects.ts'
+import { isAtomic, placeIn } from '../../../operator/plan/merge-rules.ts'
 import type { Observed, SecretState } from '../../../operator/plan/observed.ts'
 import { type Plan, plan, stepsOf } from '../../../operator/plan/plan.ts'
 import { statusOf } from '../../../operator/reconcile/status.ts'
@@ -213,10 +214,10 @@ export class World {
   }
 }
 
-/** As server-side apply does for one manager, roughly: fields over fields, lists as a whole. */
-export function mergeInto(live: unknown, wanted: unknown): unknown {
-  if (!isRecord(live) || !isRecord(wanted)) return structuredClone(wanted)
-  const changed = Object.entries(wanted).map(([key, value]) => [key, mergeInto(live[key], value)])
+/** As server-side apply does for one manager, roughly: fields over fields; lists, and objects with one owner, as a whole. */
+export function mergeInto(live: unknown, wanted: unknown, place = ''): unknown {
+  if (!isRecord(live) || !isRecord(wanted) || isAtomic(place)) return structuredClone(wanted)
+  const changed = Object.entries(wanted).map(([key, value]) => [key, mergeInto(live[key], value, placeIn(place, key))])
   return { ...live, ...Object.fromEntries(changed) }
 }
 
