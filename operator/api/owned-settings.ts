@@ -62,3 +62,37 @@ export const OWNED_ENVIRONMENT = [
   'RUST_LOG',
   'SCHEMA_CHECK_INTERVAL',
 ] as const
+
+/** The same of PostgreSQL; `database.managed.podTemplate.env` may not name them. */
+export const OWNED_DATABASE_ENVIRONMENT = ['CONFIGURATION_FOLDER', 'CREDENTIALS_FOLDER', 'SOCKET_FOLDER'] as const
+
+/** The same of tasks; `tasks.podTemplate.env` may not name them. */
+export const OWNED_TASK_ENVIRONMENT = [
+  'APPROVE_CONTRACT',
+  'APP_ROLE',
+  'APP_ROLE_PASSWORD',
+  'APP_ROLE_PASSWORD_FILE',
+  'BACKUP_ROLE',
+  'BACKUP_ROLE_PASSWORD',
+  'BACKUP_ROLE_PASSWORD_FILE',
+  'CLUSTER',
+  'DATABASE_URL',
+  'DATABASE_URL_FILE',
+  'DIRECT_URL',
+  'DIRECT_URL_FILE',
+  'INSTANCE',
+  'LOCK_TIMEOUT',
+  'POSTGRESQL_CONF',
+  'POSTGRESQL_CONF_FILE',
+  'QUEUES',
+  'QUEUES_FILE',
+  'REPLICATION_URL',
+  'REPLICATION_URL_FILE',
+  'SERVICE_URL',
+  'SERVICE_URL_FILE',
+  'TAKE_OVER',
+  'TERMINATION_MESSAGE_PATH',
+] as const
+
+/** Neither may name a variable that starts so: the programs and clients of PostgreSQL read them. */
+export const OWNED_ENVIRONMENT_PREFIX = 'PG'

@@ -17,7 +17,8 @@ export type RestoreTarget =
 export function databaseOf(spec: Pick<StorageInstanceSpec, 'database'>): DatabaseChoice {
   const { external, managed } = spec.database ?? {}
   if (external !== undefined) return { kind: 'External', ...external }
-  return { kind: 'Managed', storage: { size: DEFAULT_DATABASE_SIZE }, resources: {}, parameters: {}, ...managed }
+  const storage = { size: DEFAULT_DATABASE_SIZE }
+  return { kind: 'Managed', storage, resources: {}, parameters: {}, podTemplate: {}, ...managed }
 }
 
 /** Where backups go; neither is a volume with its defaults. */

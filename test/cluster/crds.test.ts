@@ -68,7 +68,7 @@ describe('an instance', () => {
         driftCheckInterval: '10m',
         onDrift: 'Alert',
       },
-      tasks: { resources: {} },
+      tasks: { resources: {}, podTemplate: {} },
       backup: {
         schedule: '15 2 * * *',
         timeZone: 'Etc/UTC',
@@ -94,7 +94,9 @@ describe('an instance', () => {
   test('gets the defaults inside a union only where its member is given', async () => {
     await space.apply(instance({ database: { managed: {} }, backup: { destination: { persistentVolumeClaim: {} } } }))
     const spec = await specOf('si/crawl')
-    expect(spec.database).toEqual({ managed: { storage: { size: '10Gi' }, resources: {}, parameters: {} } })
+    expect(spec.database).toEqual({
+      managed: { storage: { size: '10Gi' }, resources: {}, parameters: {}, podTemplate: {} },
+    })
     expect(spec.backup).toMatchObject({ destination: { persistentVolumeClaim: { size: '20Gi' } } })
   })
 

@@ -2,7 +2,14 @@ import { CONDITION_TYPES, RESERVED_CONDITION_TYPES } from '../conditions.ts'
 import { CRDS, type CustomResourceDefinition, type PrinterColumn } from '../crds.ts'
 import { ANNOTATIONS } from '../labels.ts'
 import { NOT_IMPLEMENTED_NOTE, withNote } from '../not-implemented.ts'
-import { OWNED_ENVIRONMENT, OWNED_PARAMETER_PREFIXES, OWNED_PARAMETERS } from '../owned-settings.ts'
+import {
+  OWNED_DATABASE_ENVIRONMENT,
+  OWNED_ENVIRONMENT,
+  OWNED_ENVIRONMENT_PREFIX,
+  OWNED_PARAMETER_PREFIXES,
+  OWNED_PARAMETERS,
+  OWNED_TASK_ENVIRONMENT,
+} from '../owned-settings.ts'
 import { REASONS, RESERVED_REASONS } from '../reasons.ts'
 import { fieldRows, fieldTable } from './fields.ts'
 import { ruleLines } from './rules.ts'
@@ -95,7 +102,11 @@ and all settings that start with ${codeList(OWNED_PARAMETER_PREFIXES)}.
 
 \`api.podTemplate.env\` must not contain these environment variables:
 
-${codeList(OWNED_ENVIRONMENT)}.`
+${codeList(OWNED_ENVIRONMENT)}.
+
+\`database.managed.podTemplate.env\` must not contain ${codeList(OWNED_DATABASE_ENVIRONMENT)},
+\`tasks.podTemplate.env\` must not contain ${codeList(OWNED_TASK_ENVIRONMENT)},
+and neither may contain a variable that starts with ${codeList([OWNED_ENVIRONMENT_PREFIX])}.`
 }
 
 function conditionsSection(): string {

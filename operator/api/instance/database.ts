@@ -1,7 +1,13 @@
 import Type, { type Static } from 'typebox'
 import { group, objectName, resources, secretKeyRef, stringMap, volumeSize } from '../fields.ts'
-import { OWNED_PARAMETER_PREFIXES, OWNED_PARAMETERS } from '../owned-settings.ts'
+import {
+  OWNED_DATABASE_ENVIRONMENT,
+  OWNED_ENVIRONMENT_PREFIX,
+  OWNED_PARAMETER_PREFIXES,
+  OWNED_PARAMETERS,
+} from '../owned-settings.ts'
 import { atMostOne, type Rule, rules } from '../rules.ts'
+import { podTemplate } from './pod-template.ts'
 
 /** Size of a managed database's volume where the spec does not say. */
 export const DEFAULT_DATABASE_SIZE = '10Gi'
@@ -53,6 +59,12 @@ export const ManagedDatabase = Type.Object(
       description:
         'PostgreSQL settings by name, with string values: {work_mem: "16MB"}. Settings that the operator owns are rejected. New settings are tried in a Job first, so invalid ones never reach a running server.',
       ...rules(...PARAMETER_RULES),
+    }),
+    podTemplate: podTemplate({
+      pods: 'pod of PostgreSQL. A change restarts the database',
+      program: 'PostgreSQL',
+      owned: OWNED_DATABASE_ENVIRONMENT,
+      ownedPrefix: OWNED_ENVIRONMENT_PREFIX,
     }),
   },
   {

@@ -1,12 +1,18 @@
 import Type, { type Static } from 'typebox'
 import { group, listByKey, stringMap } from '../fields.ts'
-import { OWNED_ENVIRONMENT } from '../owned-settings.ts'
 import { type Rule, rules } from '../rules.ts'
 
-const owned = `[${OWNED_ENVIRONMENT.map((name) => `'${name}'`).join(', ')}]`
-const ENVIRONMENT_RULE: Rule = {
-  rule: `self.all(variable, !(variable.name in ${owned}))`,
-  message: 'env names a variable that the operator sets from the spec; use the field of the spec instead',
+/** Whose pods a template is about, and which variables it may not name. */
+type PodTemplateOptions = { pods: string; program: string; owned: readonly string[]; ownedPrefix?: string }
+
+function environmentRule({ owned, ownedPrefix }: PodTemplateOptions): Rule {
+  const names = `[${owned.map((name) => `'${name}'`).join(', ')}]`
+  const isOwned = `variable.name in ${names}`
+  const isPrefixed = ownedPrefix === undefined ? '' : ` && !variable.name.startsWith('${ownedPrefix}')`
+  return {
+    rule: `self.all(variable, !(${isOwned})${isPrefixed})`,
+    message: 'env names a variable that the operator sets from the spec; use the field of the spec instead',
+  }
 }
 
 const keyOf = (kind: string) =>
@@ -99,51 +105,53 @@ const TopologySpread = Type.Object(
   { description: "How to spread the pods. The pods are selected by the operator's labels." },
 )
 
-/** What people add to the pods of the service. */
-export const PodTemplate = group(
-  {
-    labels: Type.Optional(
-      stringMap({ description: 'Additional labels of the pods. They cannot replace those of the operator.' }),
-    ),
-    annotations: Type.Optional(
-      stringMap({ description: 'Additional annotations of the pods. They cannot replace those of the operator.' }),
-    ),
-    nodeSelector: Type.Optional(stringMap({ description: 'Labels that a node must have to run the pods.' })),
-    tolerations: Type.Optional(
-      Type.Array(Toleration, {
-        maxItems: 64,
-        description: 'Taints that the pods tolerate.',
-        'x-kubernetes-list-type': 'atomic',
-      }),
-    ),
-    affinity: Type.Optional(
-      Type.Unsafe<Record<string, unknown>>(
-        Type.Object(
-          {},
-          {
-            description: 'Affinity of the pods; the same as pod.spec.affinity.',
-            'x-kubernetes-preserve-unknown-fields': true,
-          },
+/** What people add to pods: the same fields for all of them. */
+export function podTemplate(options: PodTemplateOptions) {
+  return group(
+    {
+      labels: Type.Optional(
+        stringMap({ description: 'Additional labels of the pods. They cannot replace those of the operator.' }),
+      ),
+      annotations: Type.Optional(
+        stringMap({ description: 'Additional annotations of the pods. They cannot replace those of the operator.' }),
+      ),
+      nodeSelector: Type.Optional(stringMap({ description: 'Labels that a node must have to run the pods.' })),
+      tolerations: Type.Optional(
+        Type.Array(Toleration, {
+          maxItems: 64,
+          description: 'Taints that the pods tolerate.',
+          'x-kubernetes-list-type': 'atomic',
+        }),
+      ),
+      affinity: Type.Optional(
+        Type.Unsafe<Record<string, unknown>>(
+          Type.Object(
+            {},
+            {
+              description: 'Affinity of the pods; the same as pod.spec.affinity.',
+              'x-kubernetes-preserve-unknown-fields': true,
+            },
+          ),
         ),
       ),
-    ),
-    topologySpreadConstraints: Type.Optional(
-      listByKey(TopologySpread, ['topologyKey', 'whenUnsatisfiable'], {
-        maxItems: 16,
-        description: 'How to spread the pods over nodes and zones.',
-      }),
-    ),
-    priorityClassName: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 253, description: 'Priority class of the pods.' }),
-    ),
-    env: Type.Optional(
-      listByKey(Variable, ['name'], {
-        maxItems: 100,
-        description: 'Additional environment variables of the service. Variables that the operator sets are rejected.',
-        ...rules(ENVIRONMENT_RULE),
-      }),
-    ),
-  },
-  'Additions to the pods of the service.',
-)
-export type PodTemplate = Static<typeof PodTemplate>
+      topologySpreadConstraints: Type.Optional(
+        listByKey(TopologySpread, ['topologyKey', 'whenUnsatisfiable'], {
+          maxItems: 16,
+          description: 'How to spread the pods over nodes and zones.',
+        }),
+      ),
+      priorityClassName: Type.Optional(
+        Type.String({ minLength: 1, maxLength: 253, description: 'Priority class of the pods.' }),
+      ),
+      env: Type.Optional(
+        listByKey(Variable, ['name'], {
+          maxItems: 100,
+          description: `Additional environment variables of ${options.program}. Variables that the operator sets are rejected.`,
+          ...rules(environmentRule(options)),
+        }),
+      ),
+    },
+    `Additions to the ${options.pods}.`,
+  )
+}
+export type PodTemplate = Static<ReturnType<typeof podTemplate>>

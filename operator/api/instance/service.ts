@@ -1,7 +1,8 @@
 import Type, { type Static } from 'typebox'
 import { group, listByKey, objectName, resources, secretKeyRef } from '../fields.ts'
+import { OWNED_ENVIRONMENT } from '../owned-settings.ts'
 import { type Rule, rules } from '../rules.ts'
-import { PodTemplate } from './pod-template.ts'
+import { podTemplate } from './pod-template.ts'
 
 /** Most replicas of the service. */
 const REPLICAS_MAX = 100
@@ -141,7 +142,7 @@ export const Service = group(
       },
       'Network policies of the pods.',
     ),
-    podTemplate: PodTemplate,
+    podTemplate: podTemplate({ pods: 'pods of the service', program: 'the service', owned: OWNED_ENVIRONMENT }),
   },
   'The service: pods that serve HTTP on port 8003 and metrics on port 9095.',
   rules(SCALE_RULE),

@@ -1,4 +1,5 @@
 import type { Resources } from '../../api/fields.ts'
+import type { PodTemplate } from '../../api/instance/pod-template.ts'
 import { selectorOf } from '../../api/labels.ts'
 import { childName } from '../../api/names.ts'
 import type { StorageInstance } from '../../api/storage-instance.ts'
@@ -15,6 +16,8 @@ export type DatabaseSettings = { configuration: string; resources: Resources }
 export type DatabaseOptions = DatabaseSettings & {
   image: string
   claimName: string
+  /** What people add to the pod. */
+  podTemplate: PodTemplate
   /** Which version of the credentials the server is started with. */
   secretVersion: string
   /** Hash of those, where the version is a word of an earlier version of the operator. */
@@ -59,7 +62,7 @@ function template(instance: StorageInstance, options: DatabaseOptions): object {
   const { prepare, server } = volumes(instance.metadata.name, claimName)
   return podTemplate(instance, {
     component: 'database',
-    additions: {},
+    additions: options.podTemplate,
     annotations: {
       [CHILD_ANNOTATIONS.configuration]: configuration,
       [CHILD_ANNOTATIONS.databaseSecret]: secretVersion,

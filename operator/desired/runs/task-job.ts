@@ -38,7 +38,7 @@ export function taskJob(instance: StorageInstance, options: TaskOptions): Manife
       activeDeadlineSeconds: Math.max(1, Math.round(limitMs / 1_000)),
       template: podTemplate(instance, {
         component: kind,
-        additions: {},
+        additions: instance.spec.tasks.podTemplate,
         labels,
         restartPolicy: 'Never',
         graceSeconds: GRACE_SECONDS,

@@ -97,7 +97,8 @@ function server(observed: Observed, database: TunedDatabase, mayRestart: boolean
   const { secretDigest } = observed
   const made = { secretVersion: ownerSecret.version, secretDigest, certificate: servedCertificate(observed) }
   const settings = (mayRestart ? undefined : servedSettings(observed)) ?? databaseSettings(instance, database)
-  const options = { ...settings, image: release.postgresImage, claimName: claimNameOf(instance), ...made }
+  const { podTemplate } = database
+  const options = { ...settings, ...made, podTemplate, image: release.postgresImage, claimName: claimNameOf(instance) }
   return databaseStatefulSet(instance, options)
 }
 

@@ -2,7 +2,12 @@ import { describe, expect, test } from 'vitest'
 import { LOG_LEVELS, VARIABLES } from '../../../app/config/variables.ts'
 import { ACCESS_LEVELS, LIMITS } from '../../../app/contract.ts'
 import { CRDS } from '../../../operator/api/crds.ts'
-import { OWNED_ENVIRONMENT, OWNED_PARAMETERS } from '../../../operator/api/owned-settings.ts'
+import {
+  OWNED_DATABASE_ENVIRONMENT,
+  OWNED_ENVIRONMENT,
+  OWNED_PARAMETERS,
+  OWNED_TASK_ENVIRONMENT,
+} from '../../../operator/api/owned-settings.ts'
 import type { StructuralSchema } from '../../../operator/api/schema-to-crd.ts'
 import { databaseOf, destinationOf } from '../../../operator/api/unions.ts'
 import { DEFAULT_RESOURCES } from '../../../operator/desired/container-resources.ts'
@@ -59,7 +64,9 @@ describe('the schemas of the resources', () => {
 
   test('let unknown fields pass nowhere but in affinity', () => {
     expect(pathsWhere(fields, (schema) => schema['x-kubernetes-preserve-unknown-fields'] === true)).toEqual([
+      'StorageInstance.spec.database.managed.podTemplate.affinity',
       'StorageInstance.spec.api.podTemplate.affinity',
+      'StorageInstance.spec.tasks.podTemplate.affinity',
     ])
   })
 
@@ -136,7 +143,7 @@ describe('what the resources and the service agree upon', () => {
   })
 
   test('are settings that are listed once, in order', () => {
-    for (const list of [OWNED_ENVIRONMENT, OWNED_PARAMETERS]) {
+    for (const list of [OWNED_ENVIRONMENT, OWNED_DATABASE_ENVIRONMENT, OWNED_TASK_ENVIRONMENT, OWNED_PARAMETERS]) {
       expect([...new Set(list)].toSorted()).toEqual([...list])
     }
   })
@@ -146,7 +153,13 @@ describe('a union without a member', () => {
   const backup = { destination: {} } as Parameters<typeof destinationOf>[0]['backup']
 
   test('is the first one, with the defaults that its schema has', () => {
-    expect(databaseOf({})).toEqual({ kind: 'Managed', storage: { size: '10Gi' }, resources: {}, parameters: {} })
+    expect(databaseOf({})).toEqual({
+      kind: 'Managed',
+      storage: { size: '10Gi' },
+      resources: {},
+      parameters: {},
+      podTemplate: {},
+    })
     expect(destinationOf({ backup })).toEqual({ kind: 'Volume', size: '20Gi' })
     expect(field('StorageInstance.spec.database.managed.storage.size').default).toBe('10Gi')
     expect(field('StorageInstance.spec.backup.destination.persistentVolumeClaim.size').default).toBe('20Gi')
