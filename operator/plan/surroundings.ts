@@ -4,12 +4,18 @@ import { keepHashKey } from './hash-key.ts'
 import { drop, keep } from './keep.ts'
 import type { Observed } from './observed.ts'
 import { obstacleStep } from './obstacles.ts'
+import { leftovers } from './runs/runs.ts'
 import type { Step } from './step.ts'
 
-/** What stands around the service's pods and can be there before them. */
+/** What stands around the service's pods and can be there before them; and what is left of runs goes. */
 export function checkSurroundings(observed: Observed): Step {
   const kept = [keepHashKey(observed), ...builtChildren(observed).map((manifest) => keep(observed, manifest))]
   const unwanted = unwantedChildren(observed).flatMap((child) => drop(observed, child))
-  const actions = [...adoptions(observed), ...kept.flatMap((keeping) => keeping.actions), ...unwanted]
+  const actions = [
+    ...adoptions(observed),
+    ...kept.flatMap((keeping) => keeping.actions),
+    ...unwanted,
+    ...leftovers(observed),
+  ]
   return obstacleStep(kept, actions) ?? { state: 'done', actions }
 }

@@ -1,7 +1,7 @@
 import { LABELS } from '../api/labels.ts'
 import { RUN_KIND_NAMES, type RunKind, usesDatabase } from '../api/run-kinds.ts'
 import type { Job, Observed, Pod } from './observed.ts'
-import { endOf, isAlive } from './runs/job-end.ts'
+import { endOf, isAlive, taskEnd } from './runs/job-end.ts'
 
 /**
  * Whose turn it is to use the database of an instance: one run at a time, and no restart beside it. Nothing is kept for this:
@@ -27,7 +27,10 @@ export function taskAtWork(observed: Observed): Job | Pod | undefined {
 
 /** Whether anything is left that uses the database or may begin to. */
 function isInUse({ pods, jobs }: Observed): boolean {
-  return pods.some((pod) => isTask(pod) && isAlive(pod)) || jobs.some((job) => isTask(job) && endOf(job) === undefined)
+  return (
+    pods.some((pod) => isTask(pod) && isAlive(pod)) ||
+    jobs.some((job) => isTask(job) && taskEnd(pods, job) === undefined)
+  )
 }
 
 /** Whether a run that is written down, and of which nothing is made yet, comes before the one of `kind`. */

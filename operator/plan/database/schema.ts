@@ -9,7 +9,7 @@ import type { Observed } from '../observed.ts'
 import { troubleStep } from '../pod-trouble.ts'
 import { jobTrouble } from '../runs/job-trouble.ts'
 import { nodeTrouble } from '../runs/node-trouble.ts'
-import { advance, calledOff, isActive, isUnderWay, leftovers, type RunState } from '../runs/runs.ts'
+import { advance, calledOff, isActive, isUnderWay, type RunState } from '../runs/runs.ts'
 import { taskImage } from '../runs/task-image.ts'
 import { parseReport, sentenceOf, type TaskReport, textOf } from '../runs/task-report.ts'
 import { type Facts, type Step, unfinished } from '../step.ts'
@@ -62,7 +62,7 @@ function contractsOf({ key }: RunStatus): string[] {
 /** A run of which nothing was made yet is over, and may be asked for again at once. */
 function callOff(observed: Observed, run: RunStatus): Step {
   const facts = { runs: { migrate: calledOff(observed, run) } }
-  return { ...succeeded(observed, undefined), facts, actions: leftovers(observed, run) }
+  return { ...succeeded(observed, undefined), facts }
 }
 
 /** What there is to say where no run may start: how the last one ended, as long as it would be repeated. */
@@ -70,8 +70,7 @@ function standing(observed: Observed, run: RunStatus | undefined, approved: stri
   if (run === undefined) return { state: 'done' }
   const report = run.phase === 'Failed' && approved.length > 0 ? parseReport(run.message) : undefined
   const isLasting = report !== undefined && report.code !== 'called_off'
-  const step = isLasting ? failed(observed, report, run.name) : succeeded(observed, undefined)
-  return { ...step, actions: leftovers(observed, run) }
+  return isLasting ? failed(observed, report, run.name) : succeeded(observed, undefined)
 }
 
 /** The newest run, where it is one for contracts of this very release. */

@@ -7,7 +7,7 @@ import type { Action } from '../action.ts'
 import type { ContainerEnd } from '../live-objects.ts'
 import type { Job, Observed, Pod } from '../observed.ts'
 import { mayBegin } from '../turn.ts'
-import { endOf, type JobEnd } from './job-end.ts'
+import { containerEnd, endOf, type JobEnd, podsOf, taskEnd } from './job-end.ts'
 import { parseReport, type TaskReport } from './task-report.ts'
 
 /** A run that is to have happened: once for each key. */
@@ -74,8 +74,7 @@ function start(observed: Observed, need: RunNeed, attempt: number): RunState {
   const name = runName(observed.instance.metadata.name, need.kind, startedAt)
   const isNamed = name !== former?.name
   if (!isNamed || !mayBegin(observed, need.kind)) {
-    const actions = former ? leftovers(observed, former) : []
-    return { state: 'queued', run: former, actions, requeueAfterMs: isNamed ? QUEUE_LOOK_MS : NAME_WAIT_MS }
+    return { state: 'queued', run: former, actions: [], requeueAfterMs: isNamed ? QUEUE_LOOK_MS : NAME_WAIT_MS }
   }
   const deadline = new Date(startedAt.getTime() + runKind(need.kind).limitMs)
   const run: RunStatus = {
@@ -92,13 +91,17 @@ function start(observed: Observed, need: RunNeed, attempt: number): RunState {
 function retry(observed: Observed, need: RunNeed, run: RunStatus): RunState {
   const waitMs = Date.parse(run.retryAt ?? '') - observed.now.getTime()
   if (!(waitMs > 0)) return start(observed, need, (run.attempt ?? 1) + 1)
-  const actions = leftovers(observed, run)
-  return { state: 'failed', run, actions, requeueAfterMs: waitMs, report: parseReport(run.message) }
+  return { state: 'failed', run, actions: [], requeueAfterMs: waitMs, report: parseReport(run.message) }
 }
 
-/** The Job of a run that is over although its Job is not: stopped again, should the first try have been lost. */
-export function leftovers({ jobs }: Observed, run: RunStatus): Action[] {
-  return jobs.filter((job) => job.metadata.name === run.name && endOf(job) === undefined).map(removal)
+/** Removes Jobs that go on although their run is over: those that were to be stopped, and those with sidecars that never exit. */
+export function leftovers({ instance, jobs, pods }: Observed): Action[] {
+  const runs = Object.values(instance.status?.runs ?? {})
+  const isOver = (job: Job) => {
+    const run = runs.find(({ name }) => name === job.metadata.name)
+    return run === undefined ? taskEnd(pods, job) !== undefined : !isActive(run)
+  }
+  return jobs.filter((job) => endOf(job) === undefined && isOver(job)).map(removal)
 }
 
 /** A run of which nothing was made is over, and may be asked for again at once. */
@@ -112,7 +115,7 @@ function follow(observed: Observed, need: RunNeed, run: RunStatus): RunState {
   const job = observed.jobs.find((one) => one.metadata.name === run.name)
   const leftMs = Date.parse(run.deadline) + DEADLINE_GRACE_MS - observed.now.getTime()
   if (job === undefined) return withoutJob(observed, need, run, leftMs)
-  const end = endOf(job)
+  const end = taskEnd(observed.pods, job)
   if (end !== undefined) return finish(observed, need, run, { job, end })
   if (leftMs <= 0) {
     const message = 'The run exceeded its deadline and was stopped.'
@@ -174,13 +177,13 @@ function mostOf({ mostTransientMs: most }: RunNeed): { most?: number } {
 }
 
 function reportOf(pods: readonly Pod[], job: Job): TaskReport | undefined {
-  return endsOf(pods, job)
-    .map((end) => parseReport(end.message))
-    .find((report) => report !== undefined)
+  const ends = podsOf(pods, job).flatMap((pod) => containerEnd(pod) ?? [])
+  return ends.map((end) => parseReport(end.message)).find((report) => report !== undefined)
 }
 
 function lostOf(pods: readonly Pod[], job: Job): TaskReport {
-  const [end] = endsOf(pods, job)
+  const own = podsOf(pods, job)
+  const [end] = [...own.flatMap((pod) => containerEnd(pod) ?? []), ...own.flatMap(endsOf)]
   if (end === undefined) return { code: 'lost', error: 'The run ended without a report, and its pod no longer exists.' }
   if (end.reason === 'OOMKilled') {
     return {
@@ -192,11 +195,10 @@ function lostOf(pods: readonly Pod[], job: Job): TaskReport {
   return { code: 'lost', error: `The run ended with code ${end.exitCode} (${reason}) without a report.` }
 }
 
-function endsOf(pods: readonly Pod[], { metadata }: Job): ContainerEnd[] {
-  return pods
-    .filter((pod) => pod.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid))
-    .flatMap((pod) => pod.status?.containerStatuses ?? [])
-    .flatMap(({ state }) => state?.terminated ?? [])
+/** What else ended in a pod, and so may have kept its task from beginning. */
+function endsOf({ status }: Pod): ContainerEnd[] {
+  const all = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
+  return all.flatMap(({ state }) => state?.terminated ?? []).filter(({ exitCode }) => exitCode !== 0)
 }
 
 const KEPT_JOBS = 3

@@ -1,5 +1,5 @@
 import { Value } from 'typebox/value'
-import { API_VERSION } from '../../../operator/api/labels.ts'
+import { API_VERSION, LABELS } from '../../../operator/api/labels.ts'
 import type { KubeObject } from '../../../operator/api/object.ts'
 import { type StorageInstance, StorageInstanceSpec } from '../../../operator/api/storage-instance.ts'
 import type { Manifest } from '../../../operator/desired/child.ts'
@@ -111,7 +111,7 @@ export class World {
     const terminated = { exitCode: type === 'Complete' ? 0 : 1, message: report && JSON.stringify(report) }
     pod.status = {
       phase: type === 'Complete' ? 'Succeeded' : 'Failed',
-      containerStatuses: [{ name: 'task', state: { terminated } }],
+      containerStatuses: [{ name: containerOf(pod), state: { terminated } }],
     }
   }
 
@@ -121,7 +121,8 @@ export class World {
     const uid = this.jobs.find(({ metadata }) => metadata.name === name)?.metadata.uid
     const pod = this.pods.find(({ metadata }) => metadata.ownerReferences?.[0]?.uid === uid)
     const terminated = { exitCode: 137, reason }
-    if (pod?.status) pod.status = { ...pod.status, containerStatuses: [{ name: 'task', state: { terminated } }] }
+    if (pod?.status)
+      pod.status = { ...pod.status, containerStatuses: [{ name: containerOf(pod), state: { terminated } }] }
   }
 
   pass(seconds: number): void {
@@ -212,6 +213,11 @@ export class World {
       availableReplicas: count,
     }
   }
+}
+
+/** The container of a task has the name of its kind. */
+function containerOf({ metadata }: Pod): string {
+  return metadata.labels?.[LABELS.component] ?? ''
 }
 
 /** As server-side apply does for one manager, roughly: fields over fields; lists, and objects with one owner, as a whole. */
