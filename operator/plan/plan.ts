@@ -7,7 +7,7 @@ import { checkContract, checkSchema, withdrawMigration } from './database/schema
 import { checkSettings, withServedConnections } from './database/settings-trial.ts'
 import { areSecretsUnread, awaitHashKey } from './hash-key.ts'
 import type { Observed } from './observed.ts'
-import { isUnderWay } from './runs/runs.ts'
+import { isActive, isUnderWay } from './runs/runs.ts'
 import type { Step } from './step.ts'
 import { checkSurroundings } from './surroundings.ts'
 
@@ -51,4 +51,11 @@ function checkDatabase(observed: Observed): { database: Step; settings?: Step } 
 /** The steps of a plan in their order. */
 export function stepsOf({ steps }: Plan): Step[] {
   return CHECKS.flatMap((name) => steps[name] ?? [])
+}
+
+/** Whether a plan begins a run that the status does not know yet: that is written down before anything is made. */
+export function startsRun({ instance }: Observed, planned: Plan): boolean {
+  const known = instance.status?.runs ?? {}
+  const runs = stepsOf(planned).flatMap(({ facts }) => Object.entries(facts?.runs ?? {}))
+  return runs.some(([kind, run]) => isActive(run) && run.name !== known[kind as keyof typeof known]?.name)
 }

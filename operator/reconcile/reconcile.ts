@@ -4,8 +4,7 @@ import type { StorageInstance, StorageInstanceStatus } from '../api/storage-inst
 import { ApiError } from '../kube/api-error.ts'
 import type { Action } from '../plan/action.ts'
 import type { Observed } from '../plan/observed.ts'
-import { type Plan, plan, stepsOf } from '../plan/plan.ts'
-import { isActive } from '../plan/runs/runs.ts'
+import { type Plan, plan, startsRun, stepsOf } from '../plan/plan.ts'
 import type { ReconcileResult } from '../runtime/workers.ts'
 import { applyAll, isFailure, learnAdmissions, nameOf } from './apply.ts'
 import { ChildMemory } from './child-memory.ts'
@@ -133,13 +132,6 @@ export class Reconciler {
     this.#readings.schemas.keepOnly(uids)
     this.#memory.keepOnly(uids)
   }
-}
-
-/** Whether the plan begins a run that the status does not know yet. */
-function startsRun({ instance }: Observed, planned: Plan): boolean {
-  const known = instance.status?.runs ?? {}
-  const runs = stepsOf(planned).flatMap(({ facts }) => Object.entries(facts?.runs ?? {}))
-  return runs.some(([kind, run]) => isActive(run) && run.name !== known[kind as keyof typeof known]?.name)
 }
 
 /** The part of a status that is written here; other writers have theirs. */

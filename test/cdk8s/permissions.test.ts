@@ -14,7 +14,6 @@ import { KubeEvents } from '../../operator/kube/events.ts'
 import { LeaderElector } from '../../operator/kube/lease.ts'
 import { resourceOf } from '../../operator/kube/resources.ts'
 import type { ApiRequest, Transport } from '../../operator/kube/transport.ts'
-import { plan, stepsOf } from '../../operator/plan/plan.ts'
 import { loadConfig } from '../../operator/process/config.ts'
 import { Watches } from '../../operator/process/watches.ts'
 import { applyAll } from '../../operator/reconcile/apply.ts'
@@ -118,12 +117,8 @@ async function reconcile({ client }: Recorder, spec: PartialSpec): Promise<void>
 async function live({ client }: Recorder, world: World): Promise<void> {
   for (let round = 0; round < 20; round += 1) {
     const observed = world.observed()
-    const actions = stepsOf(plan(observed)).flatMap((step) => step.actions ?? [])
-    // A step plans twice: what the first plan ends, and what the second begins.
-    await applyAll({ client, observed, signal, onDone: () => undefined, memory: new ChildMemory() }, [
-      ...actions,
-      ...world.step(),
-    ])
+    const parts = { client, observed, signal, onDone: () => undefined, memory: new ChildMemory() }
+    await applyAll(parts, world.step())
     world.flourish()
     world.pass(5)
   }

@@ -4,10 +4,11 @@ import type { KubeObject } from '../../../operator/api/object.ts'
 import { type StorageInstance, StorageInstanceSpec } from '../../../operator/api/storage-instance.ts'
 import type { Manifest } from '../../../operator/desired/child.ts'
 import type { Action } from '../../../operator/plan/action.ts'
+import { isRecord } from '../../../operator/plan/differs.ts'
 import type { Deployment, Job, Pod, StatefulSet } from '../../../operator/plan/live-objects.ts'
 import { isAtomic, placeIn } from '../../../operator/plan/merge-rules.ts'
 import type { Observed, SecretState } from '../../../operator/plan/observed.ts'
-import { type Plan, plan, stepsOf } from '../../../operator/plan/plan.ts'
+import { type Plan, plan, startsRun, stepsOf } from '../../../operator/plan/plan.ts'
 import { statusOf } from '../../../operator/reconcile/status.ts'
 
 export const START = new Date('2026-11-23T02:15:00Z')
@@ -63,7 +64,8 @@ export class World {
 
   /** One reconcile as reconcile.ts does it; answers the actions. */
   step(): Action[] {
-    this.record()
+    const first = plan(this.observed())
+    if (startsRun(this.observed(), first)) this.#record(first)
     const next = plan(this.observed())
     const actions = stepsOf(next).flatMap((step) => step.actions ?? [])
     for (const action of actions) this.#carryOut(action)
@@ -225,8 +227,4 @@ export function mergeInto(live: unknown, wanted: unknown, place = ''): unknown {
   if (!isRecord(live) || !isRecord(wanted) || isAtomic(place)) return structuredClone(wanted)
   const changed = Object.entries(wanted).map(([key, value]) => [key, mergeInto(live[key], value, placeIn(place, key))])
   return { ...live, ...Object.fromEntries(changed) }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
