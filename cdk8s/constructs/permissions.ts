@@ -17,8 +17,8 @@ function rule(apiGroup: string, resources: string[], verbs: string[]): PolicyRul
 /** What the operator may do wherever there are instances. It can neither grant rights nor run commands in pods. */
 export const INSTANCE_RULES: PolicyRule[] = [
   // Nothing but people and their tools writes a spec.
-  rule(GROUP, ['storageinstances'], WATCH),
-  rule(GROUP, ['storageinstances/status'], ['patch']),
+  rule(GROUP, ['storageinstances', 'storagebackups', 'storagerestores'], WATCH),
+  rule(GROUP, ['storageinstances/status', 'storagebackups/status', 'storagerestores/status'], ['patch']),
   // Children block the deletion of their owner until they are gone; some clusters ask for this right to say so.
   rule(GROUP, ['storageinstances/finalizers'], ['update']),
   rule('', ['configmaps', 'persistentvolumeclaims', 'serviceaccounts', 'services'], KEEP),

@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import type { KubeObject } from './object.ts'
 import type { Reason } from './reasons.ts'
 
 /** Conditions of a StorageInstance; kstatus reads Ready, Reconciling and Stalled. */
@@ -33,6 +34,9 @@ export type Condition = {
   lastTransitionTime: string
   observedGeneration: number
 }
+
+/** An object whose status has conditions. */
+export type Conditional = KubeObject & { status?: { conditions?: Condition[] } }
 
 /** The schema of a condition, as Kubernetes fixes it for every kind. */
 const ConditionSchema = Type.Object(

@@ -1,8 +1,16 @@
+import type { TSchema } from 'typebox'
+
 /**
  * The option of a schema that no code of the operator reads or writes yet. The CustomResourceDefinition, and so
  * `kubectl explain` and docs/storageinstance.md, say so of the field and of everything below it.
  */
 export const NOT_IMPLEMENTED = { 'x-not-implemented': true } as const
+
+/** Marks each of these fields, which are nobody else's, as not implemented. */
+export function notImplemented<Fields extends Record<string, TSchema>>(fields: Fields): Fields {
+  for (const schema of Object.values(fields)) Object.assign(schema, NOT_IMPLEMENTED)
+  return fields
+}
 
 /** What such a description begins with. */
 export const NOT_IMPLEMENTED_NOTE = 'Not implemented yet.'

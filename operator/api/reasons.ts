@@ -59,6 +59,9 @@ export const REASONS = {
   PodCrashing: 'A pod crashes repeatedly.',
   PodNotReady: 'A pod runs, but does not become ready; the message has its last error.',
   ScaledToZero: '`api.replicas` is 0: the service is off.',
+  // backups and restores
+  InstanceNotFound: 'The StorageInstance that `instanceRef` names does not exist.',
+  NotImplemented: 'This version of the operator does not do what the object asks for.',
   // the operator itself
   Elected: 'This replica became the leader.',
   LeaseLost: 'The lease expired or was taken over; this replica exits.',

@@ -3,7 +3,7 @@ import { Conditions } from './conditions.ts'
 import { count, nameRef, seconds, text, time } from './fields.ts'
 import { RUN_PHASES } from './instance/status.ts'
 import { RUN_NAME_LENGTH } from './names.ts'
-import { NOT_IMPLEMENTED } from './not-implemented.ts'
+import { notImplemented } from './not-implemented.ts'
 import type { CustomObject } from './object.ts'
 import { IMMUTABLE, nameRule, rules } from './rules.ts'
 
@@ -11,9 +11,11 @@ import { IMMUTABLE, nameRule, rules } from './rules.ts'
 export const StorageBackupSpec = Type.Object(
   {
     instanceRef: nameRef('The StorageInstance, in the same namespace.'),
-    method: Type.Enum(['Auto', 'Physical', 'Logical'], {
-      default: 'Auto',
-      description: 'The same as spec.backup.method of the instance. Default Auto.',
+    ...notImplemented({
+      method: Type.Enum(['Auto', 'Physical', 'Logical'], {
+        default: 'Auto',
+        description: 'The same as spec.backup.method of the instance. Default Auto.',
+      }),
     }),
   },
   { description: 'Desired backup. It cannot be changed.', ...rules(IMMUTABLE) },
@@ -37,24 +39,26 @@ export const StorageBackupStatus = Type.Object(
       default: -1,
       description: 'The metadata.generation that this status is based on; -1 before the first reconcile.',
     }),
-    phase: Type.Optional(
-      Type.Enum([...RUN_PHASES], { description: 'Pending, Running, Verifying, Succeeded or Failed.' }),
-    ),
     conditions: Type.Optional(Conditions),
-    method: Type.Optional(Type.Enum(['Physical', 'Logical'], { description: 'Method that was used.' })),
-    startedAt: time('When the backup started.'),
-    stoppedAt: time('When the backup ended.'),
-    deadline: time('When the backup is stopped and treated as failed.'),
-    beginLSN: text('Start of the write-ahead log that the backup needs.'),
-    endLSN: text('End of the write-ahead log that the backup needs.'),
-    timeline: count('Timeline of the write-ahead log.'),
-    sizeBytes: count('Size of the data, in bytes.'),
-    storedBytes: count('Size of the stored backup, in bytes.'),
-    size: text('Size of the stored backup, human-readable.'),
-    manifestSHA256: text('SHA-256 of the manifest.'),
-    schemaVersion: text('Version of the schema at the time of the backup.'),
-    verified: Type.Optional(Verified),
-    error: text('Error of a failed backup.'),
+    ...notImplemented({
+      phase: Type.Optional(
+        Type.Enum([...RUN_PHASES], { description: 'Pending, Running, Verifying, Succeeded or Failed.' }),
+      ),
+      method: Type.Optional(Type.Enum(['Physical', 'Logical'], { description: 'Method that was used.' })),
+      startedAt: time('When the backup started.'),
+      stoppedAt: time('When the backup ended.'),
+      deadline: time('When the backup is stopped and treated as failed.'),
+      beginLSN: text('Start of the write-ahead log that the backup needs.'),
+      endLSN: text('End of the write-ahead log that the backup needs.'),
+      timeline: count('Timeline of the write-ahead log.'),
+      sizeBytes: count('Size of the data, in bytes.'),
+      storedBytes: count('Size of the stored backup, in bytes.'),
+      size: text('Size of the stored backup, human-readable.'),
+      manifestSHA256: text('SHA-256 of the manifest.'),
+      schemaVersion: text('Version of the schema at the time of the backup.'),
+      verified: Type.Optional(Verified),
+      error: text('Error of a failed backup.'),
+    }),
   },
   { default: { observedGeneration: -1 }, description: 'Observed state.' },
 )
@@ -64,8 +68,8 @@ export type StorageBackupStatus = Static<typeof StorageBackupStatus>
 export const StorageBackupSchema = Type.Object(
   { spec: StorageBackupSpec, status: Type.Optional(StorageBackupStatus) },
   {
-    description: 'A backup of a StorageInstance, created by its schedule or by you.',
-    ...NOT_IMPLEMENTED,
+    description:
+      'A backup of a StorageInstance, created by its schedule or by you. This version makes no backups and says so in the conditions.',
     ...rules(nameRule(RUN_NAME_LENGTH)),
   },
 )

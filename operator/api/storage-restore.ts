@@ -3,7 +3,7 @@ import { Conditions } from './conditions.ts'
 import { nameRef, seconds, secretKeyRef, text, time } from './fields.ts'
 import { RUN_PHASES } from './instance/status.ts'
 import { RUN_NAME_LENGTH } from './names.ts'
-import { NOT_IMPLEMENTED } from './not-implemented.ts'
+import { notImplemented } from './not-implemented.ts'
 import type { CustomObject } from './object.ts'
 import { atMostOne, IMMUTABLE, nameRule, rules } from './rules.ts'
 
@@ -59,11 +59,13 @@ const Into = Type.Object(
 export const StorageRestoreSpec = Type.Object(
   {
     instanceRef: nameRef('The StorageInstance, in the same namespace.'),
-    backupRef: Type.Optional(
-      nameRef('StorageBackup to restore. If not set, the latest one from which the target can be reached.'),
-    ),
-    target: Type.Optional(Target),
-    into: Type.Optional(Into),
+    ...notImplemented({
+      backupRef: Type.Optional(
+        nameRef('StorageBackup to restore. If not set, the latest one from which the target can be reached.'),
+      ),
+      target: Type.Optional(Target),
+      into: Type.Optional(Into),
+    }),
   },
   { description: 'Desired restore. It cannot be changed.', ...rules(IMMUTABLE) },
 )
@@ -96,24 +98,26 @@ export const StorageRestoreStatus = Type.Object(
       default: -1,
       description: 'The metadata.generation that this status is based on; -1 before the first reconcile.',
     }),
-    phase: Type.Optional(
-      Type.Enum([...RUN_PHASES], { description: 'Pending, Running, Verifying, Succeeded or Failed.' }),
-    ),
     conditions: Type.Optional(Conditions),
-    target: text('Recovery target in one line, human-readable.'),
-    backup: text('StorageBackup that was used.'),
-    steps: Type.Optional(
-      Type.Array(Step, {
-        maxItems: 32,
-        description: 'Steps, in order.',
-        'x-kubernetes-list-type': 'map',
-        'x-kubernetes-list-map-keys': ['name'],
-      }),
-    ),
-    recoveredTo: time('Time of the last transaction that was restored.'),
-    seconds: Type.Optional(Seconds),
-    oldVolume: text('PersistentVolumeClaim with the previous data.'),
-    error: text('Error of a failed restore.'),
+    ...notImplemented({
+      phase: Type.Optional(
+        Type.Enum([...RUN_PHASES], { description: 'Pending, Running, Verifying, Succeeded or Failed.' }),
+      ),
+      target: text('Recovery target in one line, human-readable.'),
+      backup: text('StorageBackup that was used.'),
+      steps: Type.Optional(
+        Type.Array(Step, {
+          maxItems: 32,
+          description: 'Steps, in order.',
+          'x-kubernetes-list-type': 'map',
+          'x-kubernetes-list-map-keys': ['name'],
+        }),
+      ),
+      recoveredTo: time('Time of the last transaction that was restored.'),
+      seconds: Type.Optional(Seconds),
+      oldVolume: text('PersistentVolumeClaim with the previous data.'),
+      error: text('Error of a failed restore.'),
+    }),
   },
   { default: { observedGeneration: -1 }, description: 'Observed state.' },
 )
@@ -123,8 +127,8 @@ export type StorageRestoreStatus = Static<typeof StorageRestoreStatus>
 export const StorageRestoreSchema = Type.Object(
   { spec: StorageRestoreSpec, status: Type.Optional(StorageRestoreStatus) },
   {
-    description: 'A restore of a StorageInstance to a point in time.',
-    ...NOT_IMPLEMENTED,
+    description:
+      'A restore of a StorageInstance to a point in time. This version restores nothing and says so in the conditions.',
     ...rules(nameRule(RUN_NAME_LENGTH)),
   },
 )

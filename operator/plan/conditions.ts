@@ -1,5 +1,4 @@
-import { CONDITION_TYPES, type Condition } from '../api/conditions.ts'
-import type { StorageInstance } from '../api/storage-instance.ts'
+import { CONDITION_TYPES, type Condition, type Conditional } from '../api/conditions.ts'
 import type { Finding, Step } from './step.ts'
 
 /** The three conditions about the whole that kstatus reads, from the steps in their order. */
@@ -44,9 +43,9 @@ function moving(why: Why): Finding[] {
 type Said = Pick<Step, 'findings' | 'absent'>
 
 /** Conditions as checks make them of the former ones: a time moves only with the status, and what nobody looked at stays. */
-export function mergeConditions(instance: StorageInstance, said: readonly Said[], now: string): Condition[] {
-  const former = new Map((instance.status?.conditions ?? []).map((condition) => [condition.type, condition]))
-  const observedGeneration = instance.metadata.generation ?? 0
+export function mergeConditions(object: Conditional, said: readonly Said[], now: string): Condition[] {
+  const former = new Map((object.status?.conditions ?? []).map((condition) => [condition.type, condition]))
+  const observedGeneration = object.metadata.generation ?? 0
   const absent = new Set(said.flatMap((step) => step.absent ?? []))
   const findings = said.flatMap((step) => step.findings ?? [])
   for (const { type, status, reason, message } of findings) {

@@ -1,6 +1,8 @@
 import { LABELS, MANAGED_BY } from '../api/labels.ts'
 import type { KubeObject } from '../api/object.ts'
+import type { StorageBackup } from '../api/storage-backup.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
+import type { StorageRestore } from '../api/storage-restore.ts'
 import type { Contest } from './contest.ts'
 import type { Claim, Deployment, Job, Pod, StatefulSet } from './live-objects.ts'
 
@@ -24,6 +26,9 @@ export type SchemaReading = {
   serverVersion?: string
 }
 
+/** What people ask for once, of an instance that they name. */
+export type RunRequest = StorageBackup | StorageRestore
+
 /** What the operator itself brings along, and where it runs. */
 export type Release = {
   serviceImage: string
@@ -42,6 +47,7 @@ export type Observed = {
   children: readonly KubeObject[]
   pods: readonly Pod[]
   jobs: readonly Job[]
+  requests: readonly RunRequest[]
   /** The Secret that the service connects with, and the one of the schema's owner. */
   serviceSecret: SecretState
   ownerSecret: SecretState

@@ -7,6 +7,7 @@ import { checkContract, checkSchema, withdrawMigration } from './database/schema
 import { checkSettings, withServedConnections } from './database/settings-trial.ts'
 import { areSecretsUnread, awaitHashKey } from './hash-key.ts'
 import type { Observed } from './observed.ts'
+import { planRequests, type RequestPlan } from './requests.ts'
 import { isActive, isUnderWay } from './runs/runs.ts'
 import type { Step } from './step.ts'
 import { checkSurroundings } from './surroundings.ts'
@@ -16,7 +17,7 @@ export const CHECKS = ['surroundings', 'database', 'settings', 'schema', 'api', 
 export type CheckName = (typeof CHECKS)[number]
 
 /** What each check made of the world. One that waits for an earlier one and has nothing to do of its own is absent. */
-export type Plan = { steps: Partial<Record<CheckName, Step>> }
+export type Plan = { steps: Partial<Record<CheckName, Step>>; requests: RequestPlan[] }
 
 /**
  * What is to be done now, and what is to be said. Pure: the same world gives the same plan, and a world in which the plan
@@ -24,9 +25,10 @@ export type Plan = { steps: Partial<Record<CheckName, Step>> }
  */
 export function plan(observed: Observed): Plan {
   const { instance } = observed
-  if (instance.spec.paused || instance.metadata.deletionTimestamp !== undefined) return { steps: {} }
+  if (instance.spec.paused || instance.metadata.deletionTimestamp !== undefined) return { steps: {}, requests: [] }
   const surroundings = checkSurroundings(observed)
-  if (areSecretsUnread(observed)) return { steps: { surroundings: awaitHashKey(observed, surroundings) } }
+  const requests = planRequests(observed)
+  if (areSecretsUnread(observed)) return { steps: { surroundings: awaitHashKey(observed, surroundings) }, requests }
   const { database, settings } = checkDatabase(observed)
   // None begins before a restart that is to come, and one that has begun is followed to its end.
   const mayMigrate = database.state === 'done' && settings?.state !== 'waiting'
@@ -37,7 +39,7 @@ export function plan(observed: Observed): Plan {
   const api = checkApi(observed, { databaseGate, isSchemaReady: isFollowed && schema?.state === 'done' })
   const contract = isFollowed && schema?.state === 'done' ? checkContract(observed, api.state === 'done') : undefined
   const drift = checkDrift(observed)
-  return { steps: { surroundings, database, settings, schema, api, contract, drift } }
+  return { steps: { surroundings, database, settings, schema, api, contract, drift }, requests }
 }
 
 function checkDatabase(observed: Observed): { database: Step; settings?: Step } {

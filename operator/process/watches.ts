@@ -4,7 +4,8 @@ import type { StorageInstance } from '../api/storage-instance.ts'
 import { directSecret, ownerSecret, serviceSecret } from '../desired/database/access.ts'
 import { Informer, type InformerOptions } from '../kube/informer.ts'
 import { keyOf } from '../kube/object.ts'
-import { SECRETS, STORAGE_INSTANCES } from '../kube/resources.ts'
+import { SECRETS, STORAGE_BACKUPS, STORAGE_INSTANCES, STORAGE_RESTORES } from '../kube/resources.ts'
+import type { RunRequest } from '../plan/observed.ts'
 import { type Caches, INSTANCE_INDEX, WATCHED, type WatchedKind } from '../reconcile/parts.ts'
 import type { BackgroundService } from '../runtime/background-service.ts'
 import { Gate } from '../runtime/gate.ts'
@@ -14,6 +15,7 @@ type Held = Pick<InformerOptions<KubeObject>, 'metadataOnly' | 'keep' | 'labelSe
 /** Of instances: `namespace/name` of the Secrets that their database is reached by. */
 const SECRET_INDEX = 'secret'
 const BY_INSTANCE: Held = { indexers: { [INSTANCE_INDEX]: instanceOfChild } }
+const BY_REQUEST: Held = { indexers: { [INSTANCE_INDEX]: instanceOfRequest } }
 
 /** Children come by their label, so that the objects of others never come here. */
 const OURS: Held = { ...BY_INSTANCE, labelSelector: MANAGED_SELECTOR }
@@ -21,12 +23,16 @@ const OURS: Held = { ...BY_INSTANCE, labelSelector: MANAGED_SELECTOR }
 /** How the objects of a kind are held, where it is not by our label and whole. */
 const HELD: Partial<Record<WatchedKind, Held>> = {
   StorageInstance: { indexers: { [SECRET_INDEX]: secretsOf } },
+  StorageBackup: BY_REQUEST,
+  StorageRestore: BY_REQUEST,
   Job: { ...OURS, keep: withoutSpec },
   Pod: { ...OURS, keep: withoutMostOfSpec },
   // What a secret holds never comes into this process but by the GET of a reconcile that needs it. Those of external databases
   // carry no label of ours, so all are watched: a change of one is seen at once, and nobody has to look for it.
   Secret: { ...BY_INSTANCE, metadataOnly: true, keep: withoutNotesOfOthers },
 }
+
+const REQUESTS = [STORAGE_BACKUPS.kind, STORAGE_RESTORES.kind] as string[]
 
 const LISTS_AT_A_TIME = 2
 
@@ -82,6 +88,7 @@ export class Watches implements BackgroundService {
   /** The keys of the instances that an object means something to. */
   #instancesOf(object: KubeObject): string[] {
     if (object.kind === STORAGE_INSTANCES.kind) return [keyOf(object)]
+    if (REQUESTS.includes(object.kind)) return instanceOfRequest(object)
     if (object.kind !== SECRETS.kind) return instanceOfChild(object)
     const users = this.caches.StorageInstance.byIndex(SECRET_INDEX, keyOf(object))
     return [...instanceOfChild(object), ...users.map(keyOf)]
@@ -92,6 +99,12 @@ export class Watches implements BackgroundService {
 function instanceOfChild({ metadata }: KubeObject): string[] {
   const instance = metadata.labels?.[LABELS.storageInstance]
   return instance === undefined ? [] : [`${metadata.namespace}/${instance}`]
+}
+
+/** `namespace/name` of the instance that a StorageBackup or StorageRestore is for. */
+function instanceOfRequest(object: KubeObject): string[] {
+  const { metadata, spec } = object as RunRequest
+  return [`${metadata.namespace}/${spec.instanceRef.name}`]
 }
 
 function secretsOf(object: KubeObject): string[] {

@@ -1,12 +1,11 @@
-import type { Condition } from '../api/conditions.ts'
+import type { Condition, Conditional } from '../api/conditions.ts'
 import type { Reason } from '../api/reasons.ts'
-import type { StorageInstance, StorageInstanceStatus } from '../api/storage-instance.ts'
 
 export type ConditionEvent = { type: 'Normal' | 'Warning'; reason: Reason; message: string }
 
 /** One event for each thing that has changed in the conditions: what a person would want to be told. */
-export function eventsOf(instance: StorageInstance, status: StorageInstanceStatus): ConditionEvent[] {
-  const former = new Map((instance.status?.conditions ?? []).map((condition) => [condition.type, condition]))
+export function eventsOf(object: Conditional, status: NonNullable<Conditional['status']>): ConditionEvent[] {
+  const former = new Map((object.status?.conditions ?? []).map((condition) => [condition.type, condition]))
   const changed = (status.conditions ?? []).filter((condition) => {
     const before = former.get(condition.type)
     return before?.status !== condition.status || before.reason !== condition.reason

@@ -10,7 +10,7 @@ import { liveDeployment } from '../plan/api/service.ts'
 import { CHILD_KINDS, childrenOf } from '../plan/children/table.ts'
 import { liveDatabase } from '../plan/database/live.ts'
 import type { Deployment, Job, Pod, StatefulSet } from '../plan/live-objects.ts'
-import { findChild, findOwn, type Observed, type SecretState } from '../plan/observed.ts'
+import { findChild, findOwn, type Observed, type RunRequest, type SecretState } from '../plan/observed.ts'
 import { nameSecret } from '../plan/served-secret.ts'
 import type { ClusterIdentity } from './cluster-identity.ts'
 import { readRuns } from './live-runs.ts'
@@ -40,11 +40,17 @@ export async function observe(parts: Parts, instance: StorageInstance, signal: A
       ...(clusterId !== undefined && { clusterId }),
     },
     children,
+    requests: readRequests(caches, key),
     ...(await readRuns(parts.client, instance, { cached: cachedRuns(caches, key), signal })),
     ...secrets,
     schemaReading: undefined,
   }
   return { ...world, schemaReading: readings.schemas.read(world) }
+}
+
+/** The StorageBackups and StorageRestores that name an instance (`namespace/name`), whether it is there or not. */
+export function readRequests({ StorageBackup, StorageRestore }: Parts['caches'], key: string): RunRequest[] {
+  return [StorageBackup, StorageRestore].flatMap((cache) => cache.byIndex(INSTANCE_INDEX, key)) as RunRequest[]
 }
 
 function cachedRuns(caches: Parts['caches'], key: string): { jobs: Job[]; pods: Pod[] } {

@@ -6,7 +6,7 @@ import { endpointOf } from '../desired/api/service.ts'
 import { liveDeployment } from '../plan/api/service.ts'
 import { mergeConditions, summarize } from '../plan/conditions.ts'
 import { isDataDeleted } from '../plan/database/managed.ts'
-import { type Claim, findChild, type Observed } from '../plan/observed.ts'
+import { type Claim, findChild, type Observed, type RunRequest } from '../plan/observed.ts'
 import { type Plan, stepsOf } from '../plan/plan.ts'
 import type { Refusal } from '../plan/refusal.ts'
 import { rfc3339 } from '../plan/runs/runs.ts'
@@ -22,6 +22,7 @@ export function statusOf(observed: Observed, plan: Plan, refusals: readonly Refu
   const said = [{ findings: gateFindings(observed) }, ...steps, { findings: whole(observed, steps) }]
   const conditions = mergeConditions(instance, said, rfc3339(observed.now))
   return prune({
+    ...instance.status,
     observedGeneration: instance.metadata.generation ?? 0,
     phase: phaseOf(observed, steps, conditions),
     conditions,
@@ -42,8 +43,16 @@ export function blindStatusOf(
   const conditions = mergeConditions(instance, [{ findings }], rfc3339(observed.now))
   const phase = gateOf(observed)?.reason ?? (isTransient ? instance.status?.phase : 'Stalled')
   const observedGeneration = instance.metadata.generation ?? 0
-  const { backup: _backup, maintenance: _maintenance, ...former } = instance.status ?? {}
-  return { ...former, observedGeneration, conditions, ...(phase !== undefined && { phase }) }
+  return { ...instance.status, observedGeneration, conditions, ...(phase !== undefined && { phase }) }
+}
+
+/** The whole status of a StorageBackup or StorageRestore; the same as before where nothing is new. */
+export function requestStatusOf<Request extends RunRequest>(
+  { request, step }: { request: Request; step: Step },
+  now: Date,
+): NonNullable<Request['status']> {
+  const conditions = mergeConditions(request, [step, { findings: summarize([step]) }], rfc3339(now))
+  return prune({ ...request.status, observedGeneration: request.metadata.generation ?? 0, conditions })
 }
 
 function unread(said: string): Step {

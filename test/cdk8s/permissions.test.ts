@@ -21,7 +21,7 @@ import { ChildMemory } from '../../operator/reconcile/child-memory.ts'
 import { readRuns } from '../../operator/reconcile/live-runs.ts'
 import type { Caches } from '../../operator/reconcile/parts.ts'
 import { Reconciler } from '../../operator/reconcile/reconcile.ts'
-import { instanceOf, type PartialSpec, World } from '../operator/plan/world.ts'
+import { instanceOf, type PartialSpec, requestOf, World } from '../operator/plan/world.ts'
 import { FakeClock, settled } from '../support/fake-clock.ts'
 
 const { signal } = new AbortController()
@@ -101,12 +101,16 @@ async function watchAll({ client }: Recorder): Promise<void> {
   await watches.stop()
 }
 
-/** One look at the whole cluster and one status, with nothing in the caches. */
+/** One look at the whole cluster and the statuses, with nothing in the caches but what people wrote. */
 async function reconcile({ client }: Recorder, spec: PartialSpec): Promise<void> {
   const instance = instanceOf(spec)
-  const empty = () => new Cache([''], { instance: () => [] })
-  const instances = { ...empty(), get: () => instance, list: () => [instance] }
-  const caches = new Proxy({} as Caches, { get: (_all, name) => (name === 'StorageInstance' ? instances : empty()) })
+  const written = [instance, requestOf('StorageBackup'), requestOf('StorageRestore')]
+  const cacheOf = (kind: string) => {
+    const cache = new Cache<KubeObject>([''], { instance: () => ['search/crawl'] })
+    for (const object of written.filter((one) => one.kind === kind)) cache.set(object)
+    return cache
+  }
+  const caches = new Proxy({} as Caches, { get: (_all, kind) => cacheOf(String(kind)) })
   const events = { record: () => undefined }
   const config = loadConfig({ KUBECONFIG: '/not/read' })
   const parts = { client, caches, events, clock: new FakeClock(), config, log: pino({ level: 'silent' }) }

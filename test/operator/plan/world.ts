@@ -7,7 +7,7 @@ import type { Action } from '../../../operator/plan/action.ts'
 import { isRecord } from '../../../operator/plan/differs.ts'
 import type { Deployment, Job, Pod, StatefulSet } from '../../../operator/plan/live-objects.ts'
 import { isAtomic, placeIn } from '../../../operator/plan/merge-rules.ts'
-import type { Observed, SecretState } from '../../../operator/plan/observed.ts'
+import type { Observed, RunRequest, SecretState } from '../../../operator/plan/observed.ts'
 import { type Plan, plan, startsRun, stepsOf } from '../../../operator/plan/plan.ts'
 import { statusOf } from '../../../operator/reconcile/status.ts'
 
@@ -26,6 +26,13 @@ export function instanceOf(spec: PartialSpec = {}, metadata: Partial<KubeObject[
   }
 }
 
+/** A StorageBackup or StorageRestore of that instance, as somebody has just applied it. */
+export function requestOf(kind: RunRequest['kind'], metadata: Partial<KubeObject['metadata']> = {}): RunRequest {
+  const own = { name: `by-hand-${kind.toLowerCase()}`, namespace: 'search', uid: `uid-${kind}`, generation: 1 }
+  const spec = { instanceRef: { name: 'crawl' }, method: 'Auto' as const }
+  return { apiVersion: API_VERSION, kind, metadata: { ...own, resourceVersion: '1', ...metadata }, spec }
+}
+
 /** A cluster that does at once what it is told: enough of one to follow an instance from step to step. */
 export class World {
   instance: StorageInstance
@@ -33,6 +40,7 @@ export class World {
   children: KubeObject[] = []
   jobs: Job[] = []
   pods: Pod[] = []
+  requests: RunRequest[] = []
   external: { service: SecretState; owner: SecretState; direct?: SecretState } | undefined
   release: Observed['release'] = {
     serviceImage: 'sonoma-storage:1',
@@ -57,9 +65,9 @@ export class World {
     const known: SecretState = isKeyed ? { state: 'usable', version } : { state: 'unread' }
     const managed: SecretState = own ? known : { state: 'missing' }
     const { service, owner, direct } = this.external ?? { service: managed, owner: managed, direct: undefined }
-    const { now, instance, release, children, jobs, pods, schemaReading } = this
+    const { now, instance, release, children, jobs, pods, requests, schemaReading } = this
     const secrets = { serviceSecret: service, ownerSecret: owner, ...(direct && { directSecret: direct }) }
-    return { now, instance, release, children, jobs, pods, schemaReading, ...secrets }
+    return { now, instance, release, children, jobs, pods, requests, schemaReading, ...secrets }
   }
 
   /** One reconcile as reconcile.ts does it; answers the actions. */

@@ -7,7 +7,7 @@ import type { Resource } from '../../../operator/kube/resources.ts'
 import type { WatchEvent, WatchOptions } from '../../../operator/kube/watch.ts'
 import { Watches } from '../../../operator/process/watches.ts'
 import { FakeClock, settled } from '../../support/fake-clock.ts'
-import { instanceOf } from '../plan/world.ts'
+import { instanceOf, requestOf } from '../plan/world.ts'
 
 type Selection = Pick<ListOptions, 'labelSelector' | 'metadataOnly'>
 
@@ -96,7 +96,8 @@ describe('the watches', () => {
     const { api, watches } = await start([])
     expect(api.selections.get('secrets')).toEqual({ labelSelector: undefined, metadataOnly: true })
     expect(api.selections.get('storageinstances')).toMatchObject({ labelSelector: undefined })
-    const others = [...api.selections].filter(([plural]) => !['secrets', 'storageinstances'].includes(plural))
+    const unlabelled = ['secrets', 'storageinstances', 'storagebackups', 'storagerestores']
+    const others = [...api.selections].filter(([plural]) => !unlabelled.includes(plural))
     expect(others).toHaveLength(11)
     expect(others.every(([, { labelSelector }]) => labelSelector?.endsWith(MANAGED_BY))).toBe(true)
     await watches.stop()
@@ -110,6 +111,15 @@ describe('the watches', () => {
     expect(await told(secret('x', { resourceVersion: '2' }))).toEqual([])
     expect(await told(secret('app', { resourceVersion: '3', namespace: 'elsewhere' }))).toEqual([])
     await watches.stop()
+  })
+
+  test('tell a StorageBackup or StorageRestore to the instance that it names, whether that is there or not', async () => {
+    for (const kind of ['StorageBackup', 'StorageRestore'] as const) {
+      const { watches, told } = await start([requestOf(kind)])
+      expect(await told(requestOf(kind, { resourceVersion: '2' }))).toEqual(['search/crawl'])
+      expect(watches.caches[kind].byIndex('instance', 'search/crawl')).toHaveLength(1)
+      await watches.stop()
+    }
   })
 
   test('keep no more than name and version of a Secret of others: annotations may repeat its content', async () => {
