@@ -101,6 +101,8 @@ describe('a sidecar that never exits', () => {
     world.step()
     const trial = world.made.at(-1) ?? ''
     endTask(world, trial, { code: 'ok' })
+    // The end is written down first.
+    for (let round = 0; round < 2; round += 1) world.step()
     world.settle()
     expect(trial).toContain('settings')
     expect(names(world)).not.toContain(trial)
