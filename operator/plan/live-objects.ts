@@ -68,6 +68,8 @@ export type StatefulSet = KubeObject & {
   }
 }
 
+export type Autoscaler = KubeObject & { spec?: { minReplicas?: number; maxReplicas?: number } }
+
 export type Job = KubeObject & {
   status?: { active?: number; startTime?: string; completionTime?: string; conditions?: LiveCondition[] }
 }

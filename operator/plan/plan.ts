@@ -26,16 +26,18 @@ export type Plan = { steps: Partial<Record<CheckName, Step>>; requests: RequestP
 export function plan(observed: Observed): Plan {
   const { instance } = observed
   if (instance.spec.paused || instance.metadata.deletionTimestamp !== undefined) return { steps: {}, requests: [] }
-  const surroundings = checkSurroundings(observed)
   const requests = planRequests(observed)
-  if (areSecretsUnread(observed)) return { steps: { surroundings: awaitHashKey(observed, surroundings) }, requests }
+  if (areSecretsUnread(observed)) {
+    return { steps: { surroundings: awaitHashKey(observed, checkSurroundings(observed, false)) }, requests }
+  }
   const { database, settings } = checkDatabase(observed)
+  const databaseGate = settings === undefined || database.state !== 'done' ? database : settings
+  const surroundings = checkSurroundings(observed, databaseGate.state === 'done')
   // None begins before a restart that is to come, and one that has begun is followed to its end.
   const mayMigrate = database.state === 'done' && settings?.state !== 'waiting'
   const isFollowed = mayMigrate || isUnderWay(observed, 'migrate')
   const schema = isFollowed ? checkSchema(observed) : withdrawMigration(observed)
   // The pods that are there are kept in shape whatever the database does.
-  const databaseGate = settings === undefined || database.state !== 'done' ? database : settings
   const api = checkApi(observed, { databaseGate, isSchemaReady: isFollowed && schema?.state === 'done' })
   const contract = isFollowed && schema?.state === 'done' ? checkContract(observed, api.state === 'done') : undefined
   const drift = checkDrift(observed)

@@ -7,9 +7,12 @@ import { obstacleStep } from './obstacles.ts'
 import { leftovers } from './runs/runs.ts'
 import type { Step } from './step.ts'
 
-/** What stands around the service's pods and can be there before them; and what is left of runs goes. */
-export function checkSurroundings(observed: Observed): Step {
-  const kept = [keepHashKey(observed), ...builtChildren(observed).map((manifest) => keep(observed, manifest))]
+/**
+ * What stands around the service's pods and can be there before them; and what is left of runs goes. `mayGrow`: the database
+ * can carry more pods.
+ */
+export function checkSurroundings(observed: Observed, mayGrow: boolean): Step {
+  const kept = [keepHashKey(observed), ...builtChildren(observed, mayGrow).map((manifest) => keep(observed, manifest))]
   const unwanted = unwantedChildren(observed).flatMap((child) => drop(observed, child))
   const actions = [
     ...adoptions(observed),

@@ -27,7 +27,8 @@ const Autoscaling = Type.Object(
       format: 'int32',
       minimum: 1,
       maximum: REPLICAS_MAX,
-      description: 'Maximum number of replicas.',
+      description:
+        'Maximum number of replicas. A larger number applies once the database has room for the connections of all replicas.',
     }),
     targetCPUUtilizationPercentage: Type.Integer({
       format: 'int32',

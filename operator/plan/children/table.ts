@@ -12,6 +12,7 @@ import { DATABASE_PORT } from '../../desired/database/service.ts'
 import { apiNetworkPolicy, databaseNetworkPolicy } from '../../desired/network-policies.ts'
 import { claimNameOf } from '../database/managed.ts'
 import { isTaken } from '../foreign.ts'
+import type { Autoscaler } from '../live-objects.ts'
 import { findOwn, type Observed } from '../observed.ts'
 
 type World = Pick<Observed, 'instance' | 'children'>
@@ -24,7 +25,7 @@ type Child<Kind extends string = string> = {
   /** None: always. */
   isWanted?: (world: World) => boolean
   /** What it is to be; none where a check of its own keeps it. */
-  build?: (observed: Observed) => Manifest | undefined
+  build?: (observed: Observed, mayGrow: boolean) => Manifest | undefined
   /** Deleted where it is not wanted any more. Others stay for as long as the instance does. */
   isDropped?: boolean
 }
@@ -85,9 +86,9 @@ export function childrenOf(world: World): Named[] {
   return CHILDREN.filter((child) => isWanted(child, world)).map((child) => named(child, world))
 }
 
-/** The children that no check of their own keeps, as they are to be. */
-export function builtChildren(observed: Observed): Manifest[] {
-  return CHILDREN.filter((child) => isWanted(child, observed)).flatMap(({ build }) => build?.(observed) ?? [])
+/** The children that no check of their own keeps, as they are to be. `mayGrow`: the database can carry more pods. */
+export function builtChildren(observed: Observed, mayGrow: boolean): Manifest[] {
+  return CHILDREN.filter((child) => isWanted(child, observed)).flatMap(({ build }) => build?.(observed, mayGrow) ?? [])
 }
 
 /** Kind and name of what goes where it is there. */
@@ -140,7 +141,15 @@ function apiPolicy({ instance, release, serviceSecret, directSecret }: Observed)
   return apiNetworkPolicy(instance, { operatorNamespace: release.operatorNamespace, databasePorts })
 }
 
-function autoscaler({ instance }: Observed): Manifest | undefined {
+/** Until there may be more pods, it may ask for no more than now. */
+function autoscaler(observed: Observed, mayGrow: boolean): Manifest | undefined {
+  const { instance } = observed
   const { autoscaling } = instance.spec.api
-  return autoscaling && apiAutoscaler(instance, autoscaling)
+  if (autoscaling === undefined || mayGrow) return autoscaling && apiAutoscaler(instance, autoscaling)
+  const at = { kind: 'HorizontalPodAutoscaler', metadata: { name: of('api')(instance) } }
+  const served = findOwn<Autoscaler>(observed, at)?.spec?.maxReplicas
+  if (served === undefined) return undefined
+  const maxReplicas = Math.min(autoscaling.maxReplicas, served)
+  const minReplicas = Math.min(autoscaling.minReplicas, maxReplicas)
+  return apiAutoscaler(instance, { ...autoscaling, minReplicas, maxReplicas })
 }

@@ -306,6 +306,53 @@ describe('an autoscaler', () => {
     expect(world.find('HorizontalPodAutoscaler', 'crawl-api')).toBeUndefined()
   })
 
+  type Limits = { spec?: { minReplicas: number; maxReplicas: number } }
+  const limits = (world: World) => {
+    const scaler = world.find('HorizontalPodAutoscaler', 'crawl-api') as Limits | undefined
+    return [scaler?.spec?.minReplicas, scaler?.spec?.maxReplicas]
+  }
+  const connections = (world: World) => {
+    const { data } = world.find('ConfigMap', 'crawl-db') as unknown as { data: Record<string, string> }
+    return Number(/max_connections = '(\d+)'/.exec(data['postgresql.conf'] ?? '')?.[1])
+  }
+
+  test('may have more pods only once the database has room for their connections', () => {
+    const world = new World(instanceOf({ api: { autoscaling: { minReplicas: 2, maxReplicas: 3 } } }))
+    world.settle()
+    expect([limits(world), connections(world)]).toEqual([[2, 3], 100])
+    const isReady = () => world.find<StatefulSet>('StatefulSet', 'crawl-db')?.status
+    for (const autoscaling of [{ minReplicas: 5, maxReplicas: 12 }, { maxReplicas: 20 }]) {
+      const former = limits(world)
+      world.change({ api: { autoscaling } })
+      world.settle(() => {
+        const { observedGeneration } = isReady() ?? {}
+        const { generation } = world.find('StatefulSet', 'crawl-db')?.metadata ?? {}
+        const most = limits(world)[1] ?? 0
+        if (most > (former[1] ?? 0)) expect(connections(world)).toBeGreaterThanOrEqual((most + 1) * 20 + 20)
+        if (observedGeneration !== generation) expect(most).toBe(former[1])
+        world.flourish()
+      })
+      expect(limits(world)).toEqual([autoscaling.minReplicas ?? 2, autoscaling.maxReplicas])
+    }
+  })
+
+  test('may have fewer at once, and is made only when the database answers', () => {
+    const world = new World(instanceOf({ api: { replicas: 2 } }))
+    world.settle()
+    const set = world.find<StatefulSet>('StatefulSet', 'crawl-db')
+    const away = () => Object.assign(set ?? {}, { status: { observedGeneration: 1, readyReplicas: 0 } })
+    away()
+    world.change({ api: { autoscaling: { minReplicas: 2, maxReplicas: 4 } } })
+    world.settle(away)
+    expect(limits(world)).toEqual([undefined, undefined])
+    world.settle()
+    expect(limits(world)).toEqual([2, 4])
+    away()
+    world.change({ api: { autoscaling: { minReplicas: 1, maxReplicas: 3 } } })
+    world.step()
+    expect(limits(world)).toEqual([1, 3])
+  })
+
   test('is given its least number where the service was off: none begins to scale from 0', () => {
     const world = new World(instanceOf({ api: { replicas: 0 } }))
     world.settle()
