@@ -3,6 +3,8 @@ import { Construct } from 'constructs'
 import type { InstallOptions } from '../options.ts'
 import { OPERATOR, operatorLabels } from './metadata.ts'
 import {
+  ENDPOINTS_NAMESPACE,
+  ENDPOINTS_RULES,
   IDENTITY_NAMESPACE,
   IDENTITY_RULES,
   INSTANCE_RULES,
@@ -23,18 +25,25 @@ export class Access extends Construct {
     new k8s.KubeServiceAccount(this, 'account', { metadata: this.#metadata(OPERATOR, namespace) })
     this.#role('lease', namespace, OWN_NAMESPACE_RULES)
     if (watchNamespaces.length === 0) this.#clusterRole()
-    else this.#role('identity', IDENTITY_NAMESPACE, IDENTITY_RULES)
+    else this.#outsideRoles()
     for (const watched of watchNamespaces) this.#role('instances', watched, INSTANCE_RULES)
   }
 
   #clusterRole(): void {
     const metadata = this.#metadata(OPERATOR)
-    new k8s.KubeClusterRole(this, 'cluster-role', { metadata, rules: [...INSTANCE_RULES, ...IDENTITY_RULES] })
+    const rules = [...INSTANCE_RULES, ...IDENTITY_RULES, ...ENDPOINTS_RULES]
+    new k8s.KubeClusterRole(this, 'cluster-role', { metadata, rules })
     const roleRef = { apiGroup: RBAC, kind: 'ClusterRole', name: OPERATOR }
     new k8s.KubeClusterRoleBinding(this, 'cluster-role-binding', { metadata, roleRef, subjects: this.#subjects() })
   }
 
-  #role(purpose: 'lease' | 'instances' | 'identity', namespace: string, rules: PolicyRule[]): void {
+  /** What has to be read outside of the namespaces that are watched. */
+  #outsideRoles(): void {
+    this.#role('identity', IDENTITY_NAMESPACE, IDENTITY_RULES)
+    this.#role('endpoints', ENDPOINTS_NAMESPACE, ENDPOINTS_RULES)
+  }
+
+  #role(purpose: 'lease' | 'instances' | 'identity' | 'endpoints', namespace: string, rules: PolicyRule[]): void {
     const name = `${OPERATOR}-${purpose}`
     const metadata = this.#metadata(name, namespace)
     new k8s.KubeRole(this, `role-${purpose}-${namespace}`, { metadata, rules })

@@ -41,6 +41,14 @@ export const IDENTITY_RULES: PolicyRule[] = [
   { ...rule('', ['namespaces'], ['get']), resourceNames: [IDENTITY_NAMESPACE] },
 ]
 
+/** The namespace of the API server's own endpoints. */
+export const ENDPOINTS_NAMESPACE = 'default'
+
+/** Where the API server listens, which the network policies of instances let its pods reach. */
+export const ENDPOINTS_RULES: PolicyRule[] = [
+  { ...rule('discovery.k8s.io', ['endpointslices'], ['get']), resourceNames: ['kubernetes'] },
+]
+
 /** What the operator may do in its own namespace: take turns by its Lease. RBAC cannot bind a create to a name. */
 export const OWN_NAMESPACE_RULES: PolicyRule[] = [
   rule('coordination.k8s.io', ['leases'], ['create']),

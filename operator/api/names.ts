@@ -16,6 +16,7 @@ const COMPONENT_OF = {
   'db-ca': 'database',
   wal: 'wal-receiver',
   backup: 'backup',
+  tasks: 'tasks',
 } as const
 
 /** The last part of a lasting child's name. `data-1` counts up when a restore swaps the volume. */

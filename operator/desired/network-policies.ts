@@ -1,4 +1,5 @@
 import { LABELS, selectorOf } from '../api/labels.ts'
+import { RUN_KIND_NAMES } from '../api/run-kinds.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import { databaseOf } from '../api/unions.ts'
 import { HTTP_PORT, METRICS_PORT } from '../service-contract.ts'
@@ -10,10 +11,15 @@ export type PolicyOptions = {
   operatorNamespace: string
   /** The ports of an external database: those of all its addresses. */
   databasePorts?: readonly number[]
+  /** Where the API server listens behind its Service. */
+  apiServerPorts?: readonly number[]
 }
 
 const NAMESPACE_NAME = 'kubernetes.io/metadata.name'
-// A policy sees the address behind the Service of the API server, and that has the one or the other.
+// A policy sees the address behind a Service. That of DNS has the second port in OpenShift.
+const DNS_PORTS = [53, 5353]
+const DNS_EGRESS = { ports: DNS_PORTS.flatMap((port) => [{ protocol: 'UDP', port }, tcp(port)]) }
+/** Where nobody knows better, the API server has the one or the other. */
 const API_SERVER_PORTS = [443, 6443]
 
 /** Who may talk to the pods of the service, and whom they may talk to. */
@@ -24,10 +30,24 @@ export function apiNetworkPolicy(instance: StorageInstance, options: PolicyOptio
       policyTypes: ['Ingress', 'Egress'],
       ingress: [{ ...callers(instance, options), ports: [tcp(HTTP_PORT)] }, { ports: [tcp(METRICS_PORT)] }],
       egress: [
-        { ports: [{ protocol: 'UDP', port: 53 }, tcp(53)] },
+        DNS_EGRESS,
         databaseEgress(instance, options),
-        { ports: API_SERVER_PORTS.map(tcp) },
+        { ports: (options.apiServerPorts ?? API_SERVER_PORTS).map(tcp) },
       ],
+    },
+  })
+}
+
+/** The pods of Jobs call the database and nobody else, and nobody calls them. */
+export function taskNetworkPolicy(instance: StorageInstance, options: Pick<PolicyOptions, 'databasePorts'>): Manifest {
+  const { [LABELS.component]: _, ...matchLabels } = selectorOf(instance.metadata.name, 'migrate')
+  const matchExpressions = [{ key: LABELS.component, operator: 'In', values: RUN_KIND_NAMES }]
+  return child(instance, policyKind('tasks'), {
+    spec: {
+      podSelector: { matchLabels, matchExpressions },
+      policyTypes: ['Ingress', 'Egress'],
+      ingress: [],
+      egress: [DNS_EGRESS, databaseEgress(instance, options)],
     },
   })
 }
@@ -41,11 +61,13 @@ export function databaseNetworkPolicy(instance: StorageInstance): Manifest {
       podSelector: { matchLabels: selectorOf(name, 'database') },
       policyTypes: ['Ingress', 'Egress'],
       ingress: [{ from: [own], ports: [tcp(DATABASE_PORT)] }],
+      // Said, so that a rule that somebody adds is taken away.
+      egress: [],
     },
   })
 }
 
-function policyKind(purpose: 'api' | 'db') {
+function policyKind(purpose: 'api' | 'db' | 'tasks') {
   return { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', purpose }
 }
 
@@ -64,7 +86,10 @@ function callers({ metadata, spec }: StorageInstance, { operatorNamespace }: Pol
   }
 }
 
-function databaseEgress(instance: StorageInstance, { databasePorts = [DATABASE_PORT] }: PolicyOptions): object {
+function databaseEgress(
+  instance: StorageInstance,
+  { databasePorts = [DATABASE_PORT] }: Pick<PolicyOptions, 'databasePorts'>,
+): object {
   if (databaseOf(instance.spec).kind === 'External') return { ports: databasePorts.map(tcp) }
   const to = [{ podSelector: { matchLabels: selectorOf(instance.metadata.name, 'database') } }]
   return { to, ports: [tcp(DATABASE_PORT)] }

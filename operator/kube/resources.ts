@@ -32,6 +32,7 @@ export const HORIZONTAL_POD_AUTOSCALERS = namespaced(
   'HorizontalPodAutoscaler',
   'horizontalpodautoscalers',
 )
+export const ENDPOINT_SLICES = namespaced('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices')
 export const LEASES = namespaced('coordination.k8s.io/v1', 'Lease', 'leases')
 export const EVENTS = namespaced('events.k8s.io/v1', 'Event', 'events')
 
@@ -53,6 +54,7 @@ export const RESOURCES: readonly Resource[] = [
   NETWORK_POLICIES,
   POD_DISRUPTION_BUDGETS,
   HORIZONTAL_POD_AUTOSCALERS,
+  ENDPOINT_SLICES,
   LEASES,
   EVENTS,
 ]

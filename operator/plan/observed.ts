@@ -36,6 +36,8 @@ export type Release = {
   operatorNamespace: string
   /** Tells this cluster from others. */
   clusterId?: string
+  /** Where the API server listens behind its Service, as far as that is known. */
+  apiServerPorts?: readonly number[]
 }
 
 /** Everything that one reconcile goes by, gathered once and never changed. */
@@ -55,6 +57,8 @@ export type Observed = {
   secretDigest?: string
   /** The one that leads past a pooler, where the spec names one. */
   directSecret?: SecretState
+  /** The one of the role for physical backups, where the spec names one. */
+  replicationSecret?: SecretState
   schemaReading: SchemaReading | undefined
   /** By the uid of a child: what admission made of the last apply (`admissionOf`), where that was not what was applied. */
   admitted?: ReadonlyMap<string, string>

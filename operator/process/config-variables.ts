@@ -57,6 +57,13 @@ const namespaces: Kind<string[]> = {
     return names.every((name) => DNS_LABEL.test(name)) ? [...new Set(names)] : undefined
   },
 }
+const ports: Kind<number[]> = {
+  allowed: 'ports with commas between them',
+  parse: (value) => {
+    const found = value.split(',').map((one) => integer(1, 65_535).parse(one.trim()))
+    return found.every((one) => one !== undefined) ? [...new Set(found)] : undefined
+  },
+}
 const image = text('the name of a container image', (value) => /^[\w.:/@-]{1,500}$/.test(value))
 const host = text('an IP address or host name', (value) => /^[A-Za-z0-9.:_-]+$/.test(value))
 const port = integer(0, 65_535)
@@ -86,6 +93,11 @@ export const VARIABLES = {
     text('at most 100 letters, digits, dots, dashes and underscores', (value) => /^[\w.-]{1,100}$/.test(value)),
     'uid of the namespace `kube-system`',
     'Identity of the cluster in the databases that its instances own. Never change it later.',
+  ),
+  API_SERVER_PORTS: optional(
+    ports,
+    'those of the EndpointSlice `kubernetes`, or 443 and 6443',
+    'Ports of the API server behind its Service, which the network policy of the service allows.',
   ),
   SERVICE_IMAGE: fixed(
     image,

@@ -11,6 +11,8 @@ export type Config = {
   namespace: string
   /** Tells this cluster from others; undefined: by the uid of its namespace kube-system. */
   clusterId: string | undefined
+  /** Where the API server listens behind its Service; undefined: as the cluster's own endpoints say. */
+  apiServerPorts: number[] | undefined
   /** The name of this replica, unique among them. */
   podName: string
   lease: LeaseSettings & { name: string }
@@ -84,6 +86,7 @@ function toConfig(values: Values): Config {
     watchNamespaces: values.WATCH_NAMESPACES ?? [],
     namespace: values.POD_NAMESPACE ?? ownNamespace(),
     clusterId: values.CLUSTER_ID,
+    apiServerPorts: values.API_SERVER_PORTS,
     podName: values.POD_NAME ?? hostname().toLowerCase(),
     lease: {
       name: values.LEASE_NAME,

@@ -1,7 +1,7 @@
 import { LABELS, MANAGED_BY, MANAGED_SELECTOR } from '../api/labels.ts'
 import type { KubeObject } from '../api/object.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
-import { directSecret, ownerSecret, serviceSecret } from '../desired/database/access.ts'
+import { directSecret, ownerSecret, replicationSecret, serviceSecret } from '../desired/database/access.ts'
 import { Informer, type InformerOptions } from '../kube/informer.ts'
 import { keyOf } from '../kube/object.ts'
 import { SECRETS, STORAGE_BACKUPS, STORAGE_INSTANCES, STORAGE_RESTORES } from '../kube/resources.ts'
@@ -110,7 +110,7 @@ function instanceOfRequest(object: KubeObject): string[] {
 function secretsOf(object: KubeObject): string[] {
   const instance = object as StorageInstance
   const { namespace } = instance.metadata
-  const keys = [serviceSecret(instance), ownerSecret(instance), directSecret(instance)]
+  const keys = [serviceSecret, ownerSecret, directSecret, replicationSecret].map((secretOf) => secretOf(instance))
   const names = new Set(keys.flatMap((key) => key?.name ?? []))
   return [...names].map((name) => keyOf({ metadata: { namespace, name } }))
 }

@@ -1,7 +1,13 @@
 import type { KubeObject } from '../api/object.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import { databaseOf } from '../api/unions.ts'
-import { directSecret, ownerSecret, type SecretKey, serviceSecret } from '../desired/database/access.ts'
+import {
+  directSecret,
+  ownerSecret,
+  replicationSecret,
+  type SecretKey,
+  serviceSecret,
+} from '../desired/database/access.ts'
 import { hashKeySecret } from '../desired/hash-key.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { keyOf } from '../kube/object.ts'
@@ -10,8 +16,9 @@ import { liveDeployment } from '../plan/api/service.ts'
 import { CHILD_KINDS, childrenOf } from '../plan/children/table.ts'
 import { liveDatabase } from '../plan/database/live.ts'
 import type { Deployment, Job, Pod, StatefulSet } from '../plan/live-objects.ts'
-import { findChild, findOwn, type Observed, type RunRequest, type SecretState } from '../plan/observed.ts'
+import { findChild, findOwn, type Observed, type Release, type RunRequest, type SecretState } from '../plan/observed.ts'
 import { nameSecret } from '../plan/served-secret.ts'
+import type { ApiServerPorts } from './api-server-ports.ts'
 import type { ClusterIdentity } from './cluster-identity.ts'
 import { readRuns } from './live-runs.ts'
 import { INSTANCE_INDEX, type ReconcilerParts } from './parts.ts'
@@ -20,25 +27,24 @@ import type { Reading, SecretReadings } from './secret-readings.ts'
 
 type Parts = Pick<ReconcilerParts, 'client' | 'caches' | 'clock' | 'config'> & { readings: Readings }
 /** What is remembered between two looks at the same world. */
-export type Readings = { schemas: SchemaReadings; secrets: SecretReadings; cluster: ClusterIdentity }
+export type Readings = {
+  schemas: SchemaReadings
+  secrets: SecretReadings
+  cluster: ClusterIdentity
+  ports: ApiServerPorts
+}
 
 /** Gathers all that a plan goes by, once. What the caches hold is read from them; the rest is asked for. */
 export async function observe(parts: Parts, instance: StorageInstance, signal: AbortSignal): Promise<Observed> {
-  const { caches, clock, config, readings } = parts
+  const { caches, clock, readings } = parts
   const key = keyOf(instance)
   const cached = CHILD_KINDS.flatMap((kind) => caches[kind].byIndex(INSTANCE_INDEX, key))
   const children = [...cached, ...(await findUncached(parts.client, { instance, children: cached }, signal))]
-  const clusterId = config.clusterId ?? (await readings.cluster.read(parts.client, signal))
   const secrets = await readSecrets(parts, { instance, children }, signal)
   const world = {
     now: clock.now(),
     instance,
-    release: {
-      serviceImage: config.images.service,
-      postgresImage: config.images.postgres,
-      operatorNamespace: config.namespace,
-      ...(clusterId !== undefined && { clusterId }),
-    },
+    release: await readRelease(parts, signal),
     children,
     requests: readRequests(caches, key),
     ...(await readRuns(parts.client, instance, { cached: cachedRuns(caches, key), signal })),
@@ -51,6 +57,18 @@ export async function observe(parts: Parts, instance: StorageInstance, signal: A
 /** The StorageBackups and StorageRestores that name an instance (`namespace/name`), whether it is there or not. */
 export function readRequests({ StorageBackup, StorageRestore }: Parts['caches'], key: string): RunRequest[] {
   return [StorageBackup, StorageRestore].flatMap((cache) => cache.byIndex(INSTANCE_INDEX, key)) as RunRequest[]
+}
+
+async function readRelease({ client, clock, config, readings }: Parts, signal: AbortSignal): Promise<Release> {
+  const clusterId = config.clusterId ?? (await readings.cluster.read(client, signal))
+  const apiServerPorts = config.apiServerPorts ?? (await readings.ports.read(client, clock.now(), signal))
+  return {
+    serviceImage: config.images.service,
+    postgresImage: config.images.postgres,
+    operatorNamespace: config.namespace,
+    ...(clusterId !== undefined && { clusterId }),
+    ...(apiServerPorts !== undefined && { apiServerPorts }),
+  }
 }
 
 function cachedRuns(caches: Parts['caches'], key: string): { jobs: Job[]; pods: Pod[] } {
@@ -79,7 +97,7 @@ async function findUncached(client: KubeClient, cached: World, signal: AbortSign
   })
 }
 
-type Secrets = Pick<Observed, 'serviceSecret' | 'ownerSecret' | 'directSecret' | 'secretDigest'>
+type Secrets = Pick<Observed, 'serviceSecret' | 'ownerSecret' | 'directSecret' | 'replicationSecret' | 'secretDigest'>
 
 async function readSecrets(parts: Parts, world: World, signal: AbortSignal): Promise<Secrets> {
   const { instance } = world
@@ -96,8 +114,12 @@ async function readSecrets(parts: Parts, world: World, signal: AbortSignal): Pro
   const { state, digest } = named(await read(service), liveDeployment(world))
   const ownerState = isSame(owner, service) ? state : named(await read(owner)).state
   const directState = direct && (isSame(direct, owner) ? ownerState : named(await read(direct)).state)
-  const others = { ownerSecret: ownerState, ...(directState && { directSecret: directState }) }
-  return { serviceSecret: state, ...others, secretDigest: digest }
+  const replication = replicationSecret(instance)
+  const others = {
+    ...(directState && { directSecret: directState }),
+    ...(replication && { replicationSecret: named(await read(replication)).state }),
+  }
+  return { serviceSecret: state, ownerSecret: ownerState, ...others, secretDigest: digest }
 }
 
 function isSame(one: SecretKey, other: SecretKey): boolean {

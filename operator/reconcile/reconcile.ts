@@ -6,6 +6,7 @@ import type { Observed, RunRequest } from '../plan/observed.ts'
 import { type Plan, plan, startsRun, stepsOf } from '../plan/plan.ts'
 import { planStrayRequests, type RequestPlan } from '../plan/requests.ts'
 import type { ReconcileResult } from '../runtime/workers.ts'
+import { ApiServerPorts } from './api-server-ports.ts'
 import { applyAll, isFailure, learnAdmissions, nameOf } from './apply.ts'
 import { ChildMemory } from './child-memory.ts'
 import { ClusterIdentity } from './cluster-identity.ts'
@@ -37,6 +38,7 @@ export class Reconciler {
       schemas: new SchemaReadings({ onReading: parts.again }),
       secrets: new SecretReadings(),
       cluster: new ClusterIdentity(),
+      ports: new ApiServerPorts(),
     }
   }
 

@@ -5,6 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { manifestsApp } from '../../cdk8s/app.ts'
 import {
+  ENDPOINTS_RULES,
   IDENTITY_RULES,
   INSTANCE_RULES,
   OWN_NAMESPACE_RULES,
@@ -89,7 +90,7 @@ describe('install.yaml', () => {
 })
 
 describe('the rights of the operator', () => {
-  const rules = [...INSTANCE_RULES, ...IDENTITY_RULES, ...OWN_NAMESPACE_RULES]
+  const rules = [...INSTANCE_RULES, ...IDENTITY_RULES, ...ENDPOINTS_RULES, ...OWN_NAMESPACE_RULES]
   const verbsOn = (group: string, plural: string) =>
     rules
       .filter(({ apiGroups, resources }) => apiGroups.includes(group) && resources.includes(plural))
@@ -116,10 +117,11 @@ describe('the rights of the operator', () => {
     expect(roles).toEqual([
       'sonoma-storage/sonoma-storage-operator-lease',
       'kube-system/sonoma-storage-operator-identity',
+      'default/sonoma-storage-operator-endpoints',
       'search/sonoma-storage-operator-instances',
       'crawl/sonoma-storage-operator-instances',
     ])
-    expect(ofKind(narrow, 'Role')[2]?.rules).toEqual(INSTANCE_RULES)
+    expect(ofKind(narrow, 'Role')[3]?.rules).toEqual(INSTANCE_RULES)
     expect(JSON.stringify(ofKind(narrow, 'Deployment'))).toContain('"name":"WATCH_NAMESPACES","value":"search,crawl"')
   })
 })

@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { beforeAll, describe, expect, test } from 'vitest'
 import {
+  ENDPOINTS_RULES,
   IDENTITY_RULES,
   INSTANCE_RULES,
   OWN_NAMESPACE_RULES,
@@ -188,7 +189,7 @@ describe('the rights of the operator are those that it uses', () => {
   })
 
   test('wherever there are instances', () => {
-    expect(granted([...INSTANCE_RULES, ...IDENTITY_RULES])).toEqual(sorted(work.asked))
+    expect(granted([...INSTANCE_RULES, ...IDENTITY_RULES, ...ENDPOINTS_RULES])).toEqual(sorted(work.asked))
   })
 
   test('in its own namespace', () => {

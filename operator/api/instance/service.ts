@@ -138,7 +138,7 @@ export const Service = group(
         enabled: Type.Boolean({
           default: true,
           description:
-            'Whether to create NetworkPolicies. Port 8003 accepts connections from the operator and the namespaces of allowed callers (with mode Token from everywhere), port 9095 from everywhere. Outgoing connections are limited to DNS, the database and the API server. Default true.',
+            'Whether to create NetworkPolicies. Port 8003 accepts connections from the operator and the namespaces of allowed callers (with mode Token from everywhere), port 9095 from everywhere. Outgoing connections are limited to DNS, the database and the API server; those of Jobs to DNS and the database. Default true.',
         }),
       },
       'Network policies of the pods.',

@@ -23,6 +23,12 @@ export function directSecret(instance: StorageInstance): SecretKey | undefined {
   return database.kind === 'External' ? database.directSecretRef : undefined
 }
 
+/** The Secret with the URL of the role for physical backups, where there is one. */
+export function replicationSecret(instance: StorageInstance): SecretKey | undefined {
+  const database = databaseOf(instance.spec)
+  return database.kind === 'External' ? database.replicationSecretRef : undefined
+}
+
 /** The Secret with the URL of the role that owns the schema, never through a pooler if there is another way. */
 export function ownerSecret(instance: StorageInstance): SecretKey {
   const database = databaseOf(instance.spec)

@@ -1,14 +1,12 @@
 import type { RunStatus } from '../../api/instance/status.ts'
 import type { StorageInstance } from '../../api/storage-instance.ts'
-import { databaseOf } from '../../api/unions.ts'
 import type { Manifest } from '../child.ts'
-import { directSecret, ownerSecret, secretEnv, serviceSecret } from '../database/access.ts'
+import { directSecret, ownerSecret, replicationSecret, secretEnv, serviceSecret } from '../database/access.ts'
 import { taskJob } from './task-job.ts'
 
 /** Finds out what an external database and the roles that were given can do. */
 export function probeJob(instance: StorageInstance, run: RunStatus, image: string): Manifest {
-  const database = databaseOf(instance.spec)
-  const replication = database.kind === 'External' ? database.replicationSecretRef : undefined
+  const replication = replicationSecret(instance)
   const direct = directSecret(instance)
   const env = [
     secretEnv('DATABASE_URL', ownerSecret(instance)),

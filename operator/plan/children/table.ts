@@ -9,11 +9,11 @@ import { apiService } from '../../desired/api/service.ts'
 import { apiServiceAccount } from '../../desired/api/service-account.ts'
 import type { Manifest } from '../../desired/child.ts'
 import { DATABASE_PORT } from '../../desired/database/service.ts'
-import { apiNetworkPolicy, databaseNetworkPolicy } from '../../desired/network-policies.ts'
+import { apiNetworkPolicy, databaseNetworkPolicy, taskNetworkPolicy } from '../../desired/network-policies.ts'
 import { claimNameOf } from '../database/managed.ts'
 import { isTaken } from '../foreign.ts'
 import type { Autoscaler } from '../live-objects.ts'
-import { findOwn, type Observed } from '../observed.ts'
+import { findOwn, type Observed, type SecretState } from '../observed.ts'
 
 type World = Pick<Observed, 'instance' | 'children'>
 
@@ -46,6 +46,7 @@ const TABLE = [
     isWanted: (world) => hasPolicies(world) && isManaged(world),
     build: ({ instance }) => databaseNetworkPolicy(instance),
   },
+  { ...POLICY, name: of('tasks'), isWanted: hasPolicies, build: taskPolicy },
   {
     apiVersion: 'policy/v1',
     kind: 'PodDisruptionBudget',
@@ -134,11 +135,19 @@ function allowList(observed: Observed): Manifest {
 }
 
 function apiPolicy({ instance, release, serviceSecret, directSecret }: Observed): Manifest {
-  const ports = [serviceSecret, directSecret].flatMap((secret) =>
-    secret?.state === 'usable' ? (secret.port ?? DATABASE_PORT) : [],
-  )
-  const databasePorts = ports.length === 0 ? [DATABASE_PORT] : [...new Set(ports)]
-  return apiNetworkPolicy(instance, { operatorNamespace: release.operatorNamespace, databasePorts })
+  const { operatorNamespace, apiServerPorts } = release
+  const databasePorts = portsOf([serviceSecret, directSecret])
+  return apiNetworkPolicy(instance, { operatorNamespace, databasePorts, ...(apiServerPorts && { apiServerPorts }) })
+}
+
+function taskPolicy({ instance, serviceSecret, ownerSecret, directSecret, replicationSecret }: Observed): Manifest {
+  const databasePorts = portsOf([serviceSecret, ownerSecret, directSecret, replicationSecret])
+  return taskNetworkPolicy(instance, { databasePorts })
+}
+
+function portsOf(secrets: readonly (SecretState | undefined)[]): number[] {
+  const ports = secrets.flatMap((secret) => (secret?.state === 'usable' ? (secret.port ?? DATABASE_PORT) : []))
+  return ports.length === 0 ? [DATABASE_PORT] : [...new Set(ports)]
 }
 
 /** Until there may be more pods, it may ask for no more than now. */

@@ -248,7 +248,7 @@ describe('children', () => {
     service.spec.selector = { app: 'other' }
     world.children = world.children.filter(({ kind }) => kind !== 'NetworkPolicy')
     const actions = actionsOf(world).map((action) => (action.do === 'apply' ? `${action.object.kind}` : action.do))
-    expect(actions.sort()).toEqual(['NetworkPolicy', 'NetworkPolicy', 'Service'])
+    expect(actions.sort()).toEqual(['NetworkPolicy', 'NetworkPolicy', 'NetworkPolicy', 'Service'])
     world.settle()
     expect(service.spec.selector).toMatchObject({ 'app.kubernetes.io/component': 'api' })
   })

@@ -41,7 +41,7 @@ export class World {
   jobs: Job[] = []
   pods: Pod[] = []
   requests: RunRequest[] = []
-  external: { service: SecretState; owner: SecretState; direct?: SecretState } | undefined
+  external: { service: SecretState; owner: SecretState; direct?: SecretState; replication?: SecretState } | undefined
   release: Observed['release'] = {
     serviceImage: 'sonoma-storage:1',
     postgresImage: 'sonoma-storage-postgres:1',
@@ -62,11 +62,13 @@ export class World {
     const own = this.children.find(({ kind, metadata }) => kind === 'Secret' && metadata.name === 'crawl-db')
     const isKeyed = this.find('Secret', 'crawl-hash-key') !== undefined
     const version = `v-${own?.metadata.uid}-${this.secretTurns}`
-    const known: SecretState = isKeyed ? { state: 'usable', version } : { state: 'unread' }
-    const managed: SecretState = own ? known : { state: 'missing' }
-    const { service, owner, direct } = this.external ?? { service: managed, owner: managed, direct: undefined }
+    const read: SecretState = isKeyed ? { state: 'usable', version } : { state: 'unread' }
+    const managed: SecretState = own ? read : { state: 'missing' }
+    const known = { service: managed, owner: managed, direct: undefined, replication: undefined }
+    const { service, owner, direct, replication } = { ...known, ...this.external }
     const { now, instance, release, children, jobs, pods, requests, schemaReading } = this
-    const secrets = { serviceSecret: service, ownerSecret: owner, ...(direct && { directSecret: direct }) }
+    const others = { ...(direct && { directSecret: direct }), ...(replication && { replicationSecret: replication }) }
+    const secrets = { serviceSecret: service, ownerSecret: owner, ...others }
     return { now, instance, release, children, jobs, pods, requests, schemaReading, ...secrets }
   }
 

@@ -42,6 +42,7 @@ describe('the configuration', () => {
       POD_NAME: 'operator-1',
       WORKERS: '',
       LOG_LEVEL: 'DEBUG',
+      API_SERVER_PORTS: '443, 8443',
     }
     expect(loadConfig({ ...IN_CLUSTER, ...env, KUBECONFIG: '/k' })).toMatchObject({
       watchNamespaces: ['a', 'b'],
@@ -49,6 +50,7 @@ describe('the configuration', () => {
       podName: 'operator-1',
       workers: 10,
       logLevel: 'debug',
+      apiServerPorts: [443, 8443],
       kubeconfig: '/k',
     })
   })
@@ -62,6 +64,8 @@ describe('the configuration', () => {
     ['LEASE_DURATION', '15'],
     ['SERVICE_IMAGE', 'a b'],
     ['HOST', 'a/b'],
+    ['API_SERVER_PORTS', '443,x'],
+    ['API_SERVER_PORTS', '0'],
     ['METRICS_PORT', '65536'],
     ['LOG_LEVEL', 'loud'],
   ])('refuses %s=%s by name', (name, value) => {

@@ -6,6 +6,7 @@ import type { KubeClient } from '../../../operator/kube/client.ts'
 import type { Observed } from '../../../operator/plan/observed.ts'
 import { advance } from '../../../operator/plan/runs/runs.ts'
 import { loadConfig } from '../../../operator/process/config.ts'
+import { ApiServerPorts } from '../../../operator/reconcile/api-server-ports.ts'
 import { ClusterIdentity } from '../../../operator/reconcile/cluster-identity.ts'
 import { observe } from '../../../operator/reconcile/observe.ts'
 import { INSTANCE_INDEX, type ReconcilerParts } from '../../../operator/reconcile/parts.ts'
@@ -43,6 +44,7 @@ class Lagging {
       schemas: new SchemaReadings({ onReading: () => undefined }),
       secrets: new SecretReadings(),
       cluster: new ClusterIdentity(),
+      ports: new ApiServerPorts(),
     }
     const parts = { client: this.#client(), caches, clock: { now: () => world.now } as ReconcilerParts['clock'] }
     const config = loadConfig({ KUBECONFIG: '/not/read' })

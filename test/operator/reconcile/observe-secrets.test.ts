@@ -7,6 +7,7 @@ import type { StatefulSet } from '../../../operator/plan/live-objects.ts'
 import type { Observed } from '../../../operator/plan/observed.ts'
 import { plan, stepsOf } from '../../../operator/plan/plan.ts'
 import { loadConfig } from '../../../operator/process/config.ts'
+import { ApiServerPorts } from '../../../operator/reconcile/api-server-ports.ts'
 import { ClusterIdentity } from '../../../operator/reconcile/cluster-identity.ts'
 import { observe } from '../../../operator/reconcile/observe.ts'
 import { INSTANCE_INDEX, type ReconcilerParts } from '../../../operator/reconcile/parts.ts'
@@ -26,6 +27,7 @@ class Cluster {
     schemas: new SchemaReadings({ onReading: () => undefined }),
     secrets: new SecretReadings(),
     cluster: new ClusterIdentity(),
+    ports: new ApiServerPorts(),
   }
   #version = 100
 
