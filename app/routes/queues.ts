@@ -17,6 +17,7 @@ export type QueueControl = { catalog: QueueCatalog; sizes: SizeCounter; items: Q
 const READ = { access: 'Read' } as const
 const WRITE = { access: 'Write' } as const
 const ADMIN = { access: 'Admin' } as const
+const WITHOUT_NEED_OF_BODY = { ...ADMIN, optionalBody: true, bodyLimit: OPTIONS_BYTES } as const
 const tags = ['queues']
 const NO_CONTENT = { 204: schemas.Nothing }
 
@@ -118,11 +119,12 @@ function pauseRoutes(app: App, { catalog }: QueueControl): void {
       operationId: `${action}Queue`,
       tags,
       params: schemas.QueuePath,
+      body: schemas.NoFields,
       response: { 200: schemas.Queue },
     }
     app.post(
       `/api/queues/:queue/${action}`,
-      { config: { ...ADMIN, bodyLimit: OPTIONS_BYTES }, schema },
+      { config: WITHOUT_NEED_OF_BODY, schema, preValidation: asEmptyObject },
       async ({ params }) => toQueue(await catalog.setPaused(params.queue, paused)),
     )
   }
@@ -174,14 +176,10 @@ function redriveRoute(app: App, items: QueueAdmin): void {
     body: schemas.RedriveRequest,
     response: { 200: schemas.Redriven },
   }
-  // The body may be left out altogether.
-  const preValidation = async (request: { body?: unknown }) => {
-    request.body ??= {}
-  }
-  const config = { ...ADMIN, optionalBody: true, bodyLimit: OPTIONS_BYTES }
-  app.post('/api/queues/:queue/redrive', { config, schema: redrive, preValidation }, async (request, reply) => {
-    const options = { limit: request.body.limit, signal: reply.waitSignal() }
-    const answer = await items.redrive(request.params.queue, options)
+  const options = { config: WITHOUT_NEED_OF_BODY, schema: redrive, preValidation: asEmptyObject }
+  app.post('/api/queues/:queue/redrive', options, async (request, reply) => {
+    const { limit } = request.body
+    const answer = await items.redrive(request.params.queue, { limit, signal: reply.waitSignal() })
     request.rows = answer.redriven
     return answer
   })
@@ -231,4 +229,9 @@ function toQueue({ tableName: _, ...queue }: QueueDefinition): Omit<QueueDefinit
 function toOptions({ politeness, ...options }: schemas.QueueOptions): Partial<QueueOptions> {
   const { delaySeconds = 0, maxActive = null } = politeness ?? {}
   return { ...options, politeness: { delaySeconds, maxActive } }
+}
+
+/** A body that may be left out altogether is the same as one without fields. */
+async function asEmptyObject(request: { body?: unknown }): Promise<void> {
+  request.body ??= {}
 }

@@ -141,6 +141,9 @@ const More = Type.Boolean({ description: 'The time was over before all was done:
 /** The answer to a purge. */
 export const Purged = Type.Object({ purged: Type.Integer({ minimum: 0 }), more: More })
 
+/** The body of a call that has nothing to say: it may be left out. */
+export const NoFields = Type.Object({}, closed)
+
 /** The body of a redrive. */
 export const RedriveRequest = Type.Object(
   {

@@ -167,6 +167,19 @@ describe('a queue', () => {
     expect((await pop(queue)).body.items).toHaveLength(2)
     expect(await call('POST', `${newPath().path}/pause`)).toMatchObject({ status: 404 })
   })
+
+  test.each(['pause', 'resume'])('is not touched by a %s with a key that nobody knows', async (action) => {
+    const { path } = newPath()
+    await call('PUT', path, {})
+    if (action === 'resume') await call('POST', `${path}/pause`)
+    const before = await call('GET', path)
+    expect(await call('POST', `${path}/${action}`, { until: '2030-01-01T00:00:00Z' })).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_request', errors: [{ pointer: '/until' }] },
+    })
+    expect((await call('GET', path)).body).toEqual(before.body)
+    expect(await call('POST', `${path}/${action}`, {})).toMatchObject({ status: 200 })
+  })
 })
 
 describe('the items of a queue', () => {
