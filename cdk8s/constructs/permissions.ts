@@ -30,7 +30,8 @@ export const INSTANCE_RULES: PolicyRule[] = [
   rule('networking.k8s.io', ['networkpolicies'], KEEP_OR_DROP),
   rule('policy', ['poddisruptionbudgets'], KEEP_OR_DROP),
   rule('autoscaling', ['horizontalpodautoscalers'], KEEP_OR_DROP),
-  rule('events.k8s.io', ['events'], ['create', 'patch']),
+  // Only events say why a pod cannot be created, or a volume not mounted.
+  rule('events.k8s.io', ['events'], ['list', 'create', 'patch']),
 ]
 
 /** The namespace whose uid is the identity of the cluster; a Role in it is enough to read it. */

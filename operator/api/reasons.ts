@@ -52,12 +52,14 @@ export const REASONS = {
   ApiRollingOut: 'Some replicas are serving; others are being started or replaced.',
   ApiUnavailable: 'No replica is serving.',
   ApiDegraded: 'Some replicas are serving; others have a problem that the message describes.',
-  PodsNotCreated: 'The API server rejects the pods of the service, for instance because of a quota or of Pod Security.',
+  PodsNotCreated:
+    'The pods of the service, of PostgreSQL or of a Job cannot be created, for instance because of a quota or of Pod Security.',
   PodsUnschedulable: 'A pod cannot be scheduled on any node.',
   ImagePullFailed: 'An image cannot be pulled.',
   NodeUnresponsive: 'A pod of a run is on a node that does not respond; the message names both.',
   PodCrashing: 'A pod crashes repeatedly.',
-  PodNotReady: 'A pod runs, but does not become ready; the message has its last error.',
+  PodNotReady: 'A pod does not start, or runs but does not become ready; the message has its last error.',
+  VolumeNotMounted: 'A volume of a pod cannot be mounted, for instance because a Secret does not exist.',
   ScaledToZero: '`api.replicas` is 0: the service is off.',
   // backups and restores
   InstanceNotFound: 'The StorageInstance that `instanceRef` names does not exist.',

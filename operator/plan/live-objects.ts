@@ -74,6 +74,9 @@ export type Job = KubeObject & {
   status?: { active?: number; startTime?: string; completionTime?: string; conditions?: LiveCondition[] }
 }
 
+/** What was said last of an object, as an event has it. */
+export type LiveEvent = { reason: string; message: string; isWarning: boolean }
+
 export type Claim = KubeObject & {
   spec?: { storageClassName?: string; resources?: { requests?: { storage?: string } } }
   status?: { phase?: string; capacity?: { storage?: string }; conditions?: LiveCondition[] }

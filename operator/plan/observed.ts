@@ -4,7 +4,7 @@ import type { StorageBackup } from '../api/storage-backup.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import type { StorageRestore } from '../api/storage-restore.ts'
 import type { Contest } from './contest.ts'
-import type { Claim, Deployment, Job, Pod, StatefulSet } from './live-objects.ts'
+import type { Claim, Deployment, Job, LiveEvent, Pod, StatefulSet } from './live-objects.ts'
 
 /**
  * What is known of a Secret without its content: whether it can be used, and a word that changes with what matters of it.
@@ -60,6 +60,8 @@ export type Observed = {
   /** The one of the role for physical backups, where the spec names one. */
   replicationSecret?: SecretState
   schemaReading: SchemaReading | undefined
+  /** By the uid of an object: what was said last of it, where it waits and does not say for what. */
+  lastEvents?: ReadonlyMap<string, LiveEvent>
   /** By the uid of a child: what admission made of the last apply (`admissionOf`), where that was not what was applied. */
   admitted?: ReadonlyMap<string, string>
   /** By the uid of a child: how often changes of others were undone. */

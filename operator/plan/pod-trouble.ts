@@ -1,7 +1,7 @@
 import type { ConditionType } from '../api/conditions.ts'
 import type { Reason } from '../api/reasons.ts'
-import type { ContainerEnd, ContainerStatus, Deployment, Pod } from './live-objects.ts'
-import { parseReport, sentenceOf, textOf } from './runs/task-report.ts'
+import type { ContainerEnd, ContainerStatus, Pod } from './live-objects.ts'
+import { parseReport, textOf } from './runs/task-report.ts'
 import { type Step, unfinished } from './step.ts'
 
 /** Why a pod does not run, and what a person can do. `isLasting`: it does not pass by itself, as far as one can tell. */
@@ -21,17 +21,6 @@ export function troubleOf(pods: readonly Pod[], now: Date): Trouble | undefined 
     if (trouble !== undefined) return trouble
   }
   return undefined
-}
-
-/** Why the API server does not let the pods of a Deployment be made, in its own words. */
-export function creationTrouble(deployment: Deployment | undefined): Trouble | undefined {
-  const failure = deployment?.status?.conditions?.find(
-    ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
-  )
-  if (deployment === undefined || failure === undefined) return undefined
-  const said = sentenceOf(failure.message) ?? 'The API server gives no reason.'
-  const message = `The pods of the Deployment ${deployment.metadata.name} cannot be created: ${said} Raise the quota, or change api.resources or the policy.`
-  return trouble('PodsNotCreated', message)
 }
 
 // A service that cannot start is stopped after two minutes; most start in seconds.

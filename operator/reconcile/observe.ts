@@ -18,8 +18,10 @@ import { liveDatabase } from '../plan/database/live.ts'
 import type { Deployment, Job, Pod, StatefulSet } from '../plan/live-objects.ts'
 import { findChild, findOwn, type Observed, type Release, type RunRequest, type SecretState } from '../plan/observed.ts'
 import { nameSecret } from '../plan/served-secret.ts'
+import { unexplained } from '../plan/unexplained.ts'
 import type { ApiServerPorts } from './api-server-ports.ts'
 import type { ClusterIdentity } from './cluster-identity.ts'
+import { readLastEvents } from './last-events.ts'
 import { readRuns } from './live-runs.ts'
 import { INSTANCE_INDEX, type ReconcilerParts } from './parts.ts'
 import type { SchemaReadings } from './schema-readings.ts'
@@ -51,7 +53,9 @@ export async function observe(parts: Parts, instance: StorageInstance, signal: A
     ...secrets,
     schemaReading: undefined,
   }
-  return { ...world, schemaReading: readings.schemas.read(world) }
+  const silent = unexplained(world)
+  const lastEvents = silent.length > 0 ? { lastEvents: await readLastEvents(parts.client, silent, signal) } : {}
+  return { ...world, ...lastEvents, schemaReading: readings.schemas.read(world) }
 }
 
 /** The StorageBackups and StorageRestores that name an instance (`namespace/name`), whether it is there or not. */

@@ -89,6 +89,7 @@ describe('an operator that looks after named namespaces', () => {
       ['patch', 'deployments.apps'],
       ['delete', 'jobs.batch'],
       ['create', 'events.events.k8s.io'],
+      ['list', 'events.events.k8s.io'],
     ] as const
     const answers = await Promise.all(granted.map(([verb, resource]) => may(verb, resource, watched.name)))
     expect(answers).toEqual(granted.map(() => true))

@@ -18,7 +18,7 @@ const RUN_FIELDS = {
   finishedAt: time('When the run ended.'),
   attempt: count('Number of the attempt for the same key, starting at 1.'),
   retryAt: time('Earliest time of the next attempt, after a failure.'),
-  message: text('Error code and message of a failed run, as JSON.'),
+  message: text('Error code and message of a failed run, as JSON; or why the task of a running one has not begun.'),
 }
 
 /** The newest run of a kind, with the time of the next attempt if it failed. */

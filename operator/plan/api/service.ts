@@ -9,7 +9,8 @@ import { wantedCertificate } from '../database/certificate.ts'
 import { keep } from '../keep.ts'
 import { type Deployment, findOwn, type Observed } from '../observed.ts'
 import { obstacleStep } from '../obstacles.ts'
-import { creationTrouble, troubleOf, troubleStep, unreadyTrouble } from '../pod-trouble.ts'
+import { troubleStep, unreadyTrouble } from '../pod-trouble.ts'
+import { creationTrouble, startTrouble } from '../start-trouble.ts'
 import { type Step, unfinished } from '../step.ts'
 
 /**
@@ -125,7 +126,7 @@ const ROLLOUT_LOOK_MS = 15_000
 function partly(observed: Observed, { available, wanted }: { available: number; wanted: number }): Step {
   const pods = observed.pods.filter(({ metadata }) => metadata.labels?.[LABELS.component] === 'api')
   const trouble =
-    troubleOf(pods, observed.now) ?? creationTrouble(liveDeployment(observed)) ?? unreadyTrouble(pods, observed.now)
+    startTrouble(observed, pods) ?? creationTrouble(liveDeployment(observed)) ?? unreadyTrouble(pods, observed.now)
   const step = trouble
     ? troubleStep('ApiAvailable', trouble)
     : unfinished('waiting', 'ApiAvailable', {

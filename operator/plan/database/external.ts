@@ -7,7 +7,7 @@ import { poolConnections } from '../../desired/api/pool-connections.ts'
 import { RESERVED_CONNECTIONS } from '../../desired/database/tuning.ts'
 import { probeJob } from '../../desired/runs/probe-job.ts'
 import type { Observed, SecretState } from '../observed.ts'
-import { jobTrouble } from '../runs/job-trouble.ts'
+import { troubleStep } from '../pod-trouble.ts'
 import { advance, type RunNeed, type RunState, rfc3339 } from '../runs/runs.ts'
 import { taskImage } from '../runs/task-image.ts'
 import { sentenceOf, type TaskReport, textOf } from '../runs/task-report.ts'
@@ -100,11 +100,10 @@ function suit(observed: Observed, probed: RunState): RunState {
   return { ...probed, state: 'failed', run, report, requeueAfterMs: UNSUITABLE_LOOK_MS }
 }
 
-function judge(observed: Observed, { state, run, report }: RunState): Step {
+function judge(observed: Observed, { state, run, report, trouble }: RunState): Step {
   if (state === 'failed') return failed(report ?? { code: 'failed' }, run?.name ?? '')
   if (state === 'succeeded') return succeeded(observed, report)
-  const trouble = run && jobTrouble(observed, run.name, 'DatabaseReachable')
-  if (trouble) return trouble
+  if (trouble) return troubleStep('DatabaseReachable', trouble)
   return standing(observed, run) ?? firstLook()
 }
 

@@ -13,9 +13,11 @@ import type { Action } from '../action.ts'
 import { type Keeping, keep, obstacleOf } from '../keep.ts'
 import { type Claim, findChild, type Observed, type StatefulSet } from '../observed.ts'
 import { obstacleStep } from '../obstacles.ts'
-import { troubleOf, troubleStep } from '../pod-trouble.ts'
+import { type Trouble, troubleStep } from '../pod-trouble.ts'
 import { textOf } from '../runs/task-report.ts'
+import { podlessTrouble, startTrouble } from '../start-trouble.ts'
 import { type Step, unfinished } from '../step.ts'
+import { databaseWaitMs } from '../unexplained.ts'
 import { certificateNotes, renewalDueMs, renewalLookMs, renewalNotes, servedCertificate } from './certificate.ts'
 import { liveDatabase } from './live.ts'
 import { isRestart, waitForTurn } from './restart.ts'
@@ -146,16 +148,28 @@ function isReady(set: StatefulSet | undefined): boolean {
   return observedGeneration === set?.metadata.generation && readyReplicas === 1 && updatedReplicas === 1
 }
 
+// Nothing tells that a pod has waited for too long.
+const START_LOOK_MS = 10_000
+
 /** Why the server does not answer: what its pod says, else that it is starting. */
 function notReady(observed: Observed): Step {
   const pods = observed.pods.filter(({ metadata }) => metadata.labels?.[LABELS.component] === 'database')
-  const trouble = troubleOf(pods, observed.now)
-  if (trouble !== undefined) return troubleStep('DatabaseReachable', trouble)
+  const trouble = startTrouble(observed, pods) ?? podless(observed)
+  if (trouble !== undefined) return { requeueAfterMs: START_LOOK_MS, ...troubleStep('DatabaseReachable', trouble) }
   const pending = pendingClaim(observed)
-  if (pending !== undefined) return unfinished('waiting', 'DatabaseReachable', pending)
+  if (pending !== undefined) return waiting(pending)
   const message =
     pods.length === 0 ? 'PostgreSQL is being created.' : `PostgreSQL is starting in the pod ${pods[0]?.metadata.name}.`
-  return unfinished('waiting', 'DatabaseReachable', { reason: 'DatabaseStarting', message })
+  return waiting({ reason: 'DatabaseStarting', message })
+}
+
+function waiting(why: NonNullable<Step['why']>): Step {
+  return unfinished('waiting', 'DatabaseReachable', why, { requeueAfterMs: START_LOOK_MS })
+}
+
+function podless(observed: Observed): Trouble | undefined {
+  const live = liveDatabase(observed)
+  return live && podlessTrouble(observed, live, databaseWaitMs(observed))
 }
 
 function liveClaim(observed: Observed): Claim | undefined {

@@ -7,7 +7,6 @@ import { imageOf } from '../../desired/image.ts'
 import { migrateJob } from '../../desired/runs/migrate-job.ts'
 import type { Observed } from '../observed.ts'
 import { troubleStep } from '../pod-trouble.ts'
-import { jobTrouble } from '../runs/job-trouble.ts'
 import { nodeTrouble } from '../runs/node-trouble.ts'
 import { advance, calledOff, isActive, isUnderWay, type RunState } from '../runs/runs.ts'
 import { taskImage } from '../runs/task-image.ts'
@@ -166,8 +165,7 @@ function judge(observed: Observed, state: RunState): Step {
     const message = 'A migration is due; it starts once no other run uses the database.'
     return unfinished('waiting', 'SchemaUpToDate', { reason: 'MigrationPending', message })
   }
-  const trouble = jobTrouble(observed, run.name, 'SchemaUpToDate')
-  if (trouble) return trouble
+  if (state.trouble) return troubleStep('SchemaUpToDate', state.trouble)
   const message = `The migration is running in the Job ${run.name} (kubectl logs -f job/${run.name}).`
   return unfinished('waiting', 'SchemaUpToDate', { reason: 'MigrationRunning', message })
 }

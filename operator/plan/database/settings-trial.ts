@@ -5,7 +5,7 @@ import type { DatabaseSettings } from '../../desired/database/stateful-set.ts'
 import { CONNECTIONS_STEP } from '../../desired/database/tuning.ts'
 import { settingsJob } from '../../desired/runs/settings-job.ts'
 import type { Observed } from '../observed.ts'
-import { jobTrouble } from '../runs/job-trouble.ts'
+import type { Trouble } from '../pod-trouble.ts'
 import { advance, isActive, type RunState } from '../runs/runs.ts'
 import { taskImage } from '../runs/task-image.ts'
 import { parseReport, sentenceOf, type TaskReport } from '../runs/task-report.ts'
@@ -74,13 +74,17 @@ function isRefusal(report: TaskReport | undefined): boolean {
   return report?.code === 'bad_parameter' || report?.code === 'out_of_memory'
 }
 
-function judge(observed: Observed, key: string, { state, run, report }: RunState): Step {
+function judge(observed: Observed, key: string, { state, run, report, trouble }: RunState): Step {
   // The end of a trial of settings that nobody wants any more says nothing about these.
   const isOver = run?.key === key
   if (isOver && state === 'succeeded') return restart(observed)
   if (isOver && state === 'failed') return failed(report ?? { code: 'failed' }, run.name)
-  const trouble = run && jobTrouble(observed, run.name, 'DatabaseReachable')
-  return trouble ? { state: trouble.state, why: trouble.why } : RUNNING
+  return trouble ? withoutCondition(trouble) : RUNNING
+}
+
+/** The database serves on. */
+function withoutCondition({ isLasting, reason, message }: Trouble): Step {
+  return { state: isLasting ? 'blocked' : 'waiting', why: { reason, message } }
 }
 
 const RUNNING: Step = {

@@ -1,14 +1,11 @@
-import type { ConditionType } from '../../api/conditions.ts'
-import { LABELS } from '../../api/labels.ts'
-import type { Observed } from '../observed.ts'
-import { troubleOf, troubleStep } from '../pod-trouble.ts'
-import type { Step } from '../step.ts'
+import type { Job, Observed } from '../observed.ts'
+import type { Trouble } from '../pod-trouble.ts'
+import { podlessTrouble, startTrouble } from '../start-trouble.ts'
+import { jobWaitMs } from '../unexplained.ts'
+import { podsOf } from './job-end.ts'
 
-/** Why the pod of a run does not run at all; how one ended that ran is in its report. */
-export function jobTrouble(observed: Observed, run: string, type: ConditionType): Step | undefined {
-  const pods = observed.pods.filter(
-    ({ metadata, status }) => metadata.labels?.[LABELS.run] === run && status?.phase === 'Pending',
-  )
-  const trouble = troubleOf(pods, observed.now)
-  return trouble && troubleStep(type, trouble)
+/** Why the task of a Job has not begun; how one ended that ran is in its report. */
+export function jobTrouble(observed: Observed, job: Job): Trouble | undefined {
+  const pending = podsOf(observed.pods, job).filter(({ status }) => status?.phase === 'Pending')
+  return startTrouble(observed, pending) ?? podlessTrouble(observed, job, jobWaitMs(observed, job))
 }

@@ -2,12 +2,16 @@ import type { RunStatus } from '../../api/instance/status.ts'
 import { LABELS } from '../../api/labels.ts'
 import { runName } from '../../api/names.ts'
 import { type RunKind, runKind } from '../../api/run-kinds.ts'
+import { CHILD_ANNOTATIONS } from '../../desired/annotations.ts'
 import type { Manifest } from '../../desired/child.ts'
 import type { Action } from '../action.ts'
+import { stamped } from '../differs.ts'
 import type { ContainerEnd } from '../live-objects.ts'
 import type { Job, Observed, Pod } from '../observed.ts'
+import type { Trouble } from '../pod-trouble.ts'
 import { mayBegin } from '../turn.ts'
 import { containerEnd, endOf, type JobEnd, podsOf, taskEnd } from './job-end.ts'
+import { jobTrouble } from './job-trouble.ts'
 import { parseReport, type TaskReport } from './task-report.ts'
 
 /** A run that is to have happened: once for each key. */
@@ -29,6 +33,8 @@ export type RunState = {
   state: 'starting' | 'running' | 'succeeded' | 'failed' | 'queued'
   run: RunStatus | undefined
   report?: TaskReport
+  /** Why its task has not begun. */
+  trouble?: Trouble | undefined
   actions: Action[]
   requeueAfterMs?: number
 }
@@ -38,6 +44,8 @@ const DEADLINE_GRACE_MS = 30_000
 // The end of a Job may be seen before the end of its pod.
 const REPORT_WAIT_MS = 10_000
 const RETRY_MS = { transient: { first: 5_000, most: 300_000 }, lasting: { first: 600_000, most: 21_600_000 } }
+// Nothing tells that a pod has waited for too long.
+const START_LOOK_MS = 10_000
 // A name has the second of its start.
 const NAME_WAIT_MS = 1_000
 // The end of another run is seen; this is for one that was not.
@@ -118,10 +126,42 @@ function follow(observed: Observed, need: RunNeed, run: RunStatus): RunState {
   const end = taskEnd(observed.pods, job)
   if (end !== undefined) return finish(observed, need, run, { job, end })
   if (leftMs <= 0) {
-    const message = 'The run exceeded its deadline and was stopped.'
-    return fail(observed, need, run, { actions: [removal(job)], report: { code: 'deadline', error: message } })
+    return fail(observed, need, run, { actions: [removal(job)], report: lateReport(run) })
   }
-  return { state: 'running', run: { ...run, phase: 'Running' }, actions: [], requeueAfterMs: leftMs }
+  const trouble = jobTrouble(observed, job)
+  if (trouble && isOutdated(job, need.job(run))) return beginAnew(observed, need, run, job)
+  const working = { ...withoutMessage(run), phase: 'Running' as const, ...(trouble && { message: trouble.message }) }
+  const requeueAfterMs = hasBegun(observed, job) ? leftMs : Math.min(leftMs, START_LOOK_MS)
+  return { state: 'running', run: working, trouble, actions: [], requeueAfterMs }
+}
+
+function hasBegun({ pods }: Observed, job: Job): boolean {
+  return podsOf(pods, job).some(({ status }) => status?.phase !== 'Pending')
+}
+
+/** Whether the spec would make another Job by now: with other resources, on other nodes, of another image. */
+function isOutdated({ metadata }: Job, wanted: Manifest): boolean {
+  const { applied } = CHILD_ANNOTATIONS
+  return metadata.annotations?.[applied] !== stamped(wanted).metadata.annotations?.[applied]
+}
+
+/** A Job cannot be changed. What its task is about has not begun, so nothing is lost. */
+function beginAnew(observed: Observed, need: RunNeed, run: RunStatus, job: Job): RunState {
+  const report = {
+    code: 'lost',
+    error: 'The task had not begun, and its Job is replaced because the spec has changed.',
+  }
+  return fail(observed, need, run, { report, actions: [removal(job)] })
+}
+
+/** What kept a task from beginning is in the status until its run is over. */
+function lateReport({ message }: RunStatus): TaskReport {
+  const why = message === undefined ? '' : ` It had not begun. ${message}`
+  return { code: 'deadline', error: `The run exceeded its deadline and was stopped.${why}` }
+}
+
+function withoutMessage({ message: _message, ...run }: RunStatus): RunStatus {
+  return run
 }
 
 /** Before its Job was seen the run makes it; a Job that was there and is gone was deleted by somebody. */
@@ -132,7 +172,7 @@ function withoutJob(observed: Observed, need: RunNeed, run: RunStatus, leftMs: n
     return fail(observed, need, run, { report: { code: 'lost', error: 'The Job of the run was deleted.' } })
   }
   if (!mayBegin(observed, need.kind)) return { state: 'queued', run, actions: [], requeueAfterMs: QUEUE_LOOK_MS }
-  const actions: Action[] = [{ do: 'create', object: need.job(run) }]
+  const actions: Action[] = [{ do: 'create', object: stamped(need.job(run)) }]
   return { state: 'running', run, actions, requeueAfterMs: leftMs }
 }
 
@@ -146,13 +186,10 @@ function finish(observed: Observed, need: RunNeed, run: RunStatus, { job, end }:
   }
   // What it wrote at its end counts, even if it was killed right after; a success of which nothing was read tells too little.
   if (report?.code === 'ok') {
-    const done: RunStatus = { ...run, phase: 'Succeeded', finishedAt: rfc3339(observed.now) }
+    const done: RunStatus = { ...withoutMessage(run), phase: 'Succeeded', finishedAt: rfc3339(observed.now) }
     return { state: 'succeeded', run: done, report, actions: prune(observed, need.kind, run) }
   }
-  const fallback =
-    end.reason === 'DeadlineExceeded'
-      ? { code: 'deadline', error: 'The run exceeded its deadline and was stopped.' }
-      : lostOf(observed.pods, job)
+  const fallback = end.reason === 'DeadlineExceeded' ? lateReport(run) : lostOf(observed.pods, job)
   return fail(observed, need, run, { report: report ?? fallback, actions: prune(observed, need.kind, run) })
 }
 

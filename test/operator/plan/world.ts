@@ -5,10 +5,11 @@ import { type StorageInstance, StorageInstanceSpec } from '../../../operator/api
 import type { Manifest } from '../../../operator/desired/child.ts'
 import type { Action } from '../../../operator/plan/action.ts'
 import { isRecord } from '../../../operator/plan/differs.ts'
-import type { Deployment, Job, Pod, StatefulSet } from '../../../operator/plan/live-objects.ts'
+import type { Deployment, Job, LiveEvent, Pod, StatefulSet } from '../../../operator/plan/live-objects.ts'
 import { isAtomic, placeIn } from '../../../operator/plan/merge-rules.ts'
 import type { Observed, RunRequest, SecretState } from '../../../operator/plan/observed.ts'
 import { type Plan, plan, startsRun, stepsOf } from '../../../operator/plan/plan.ts'
+import { unexplained } from '../../../operator/plan/unexplained.ts'
 import { statusOf } from '../../../operator/reconcile/status.ts'
 
 export const START = new Date('2026-11-23T02:15:00Z')
@@ -48,6 +49,8 @@ export class World {
     operatorNamespace: 'op',
   }
   schemaReading: Observed['schemaReading']
+  /** What was said last of an object, by its uid; heard only by those who ask. */
+  readonly events = new Map<string, LiveEvent>()
   /** Every Job that was ever made. */
   readonly made: string[] = []
   /** How often the password of the managed database was changed. */
@@ -69,7 +72,9 @@ export class World {
     const { now, instance, release, children, jobs, pods, requests, schemaReading } = this
     const others = { ...(direct && { directSecret: direct }), ...(replication && { replicationSecret: replication }) }
     const secrets = { serviceSecret: service, ownerSecret: owner, ...others }
-    return { now, instance, release, children, jobs, pods, requests, schemaReading, ...secrets }
+    const world = { now, instance, release, children, jobs, pods, requests, schemaReading, ...secrets }
+    const silent = new Set(unexplained(world).map(({ metadata }) => metadata.uid))
+    return { ...world, lastEvents: new Map([...this.events].filter(([uid]) => silent.has(uid))) }
   }
 
   /** One reconcile as reconcile.ts does it; answers the actions. */
@@ -108,8 +113,13 @@ export class World {
       if (child.kind === 'StatefulSet') this.#run(child as StatefulSet)
       if (child.kind === 'Deployment') this.#serve(child as Deployment)
     }
-    for (const job of this.jobs)
+    for (const job of this.jobs.filter((one) => this.#hasBegun(one)))
       this.endJob(job.metadata.name, { code: 'ok', version: '0002', wanted: '0002', pgBoss: 38 })
+  }
+
+  #hasBegun({ metadata }: Job): boolean {
+    const own = this.pods.filter((pod) => pod.metadata.ownerReferences?.[0]?.uid === metadata.uid)
+    return own.some(({ status }) => status?.phase !== 'Pending')
   }
 
   /** A Job ends with this report. */

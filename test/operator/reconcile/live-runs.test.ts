@@ -58,7 +58,12 @@ class Lagging {
       asked.push(name)
       return world.jobs.find(({ metadata }) => metadata.name === name)
     }
-    const list = async (_resource: object, { labelSelector = '' }: { labelSelector?: string }) => {
+    type Selection = { labelSelector?: string; fieldSelector?: string }
+    const list = async ({ kind }: { kind: string }, { labelSelector = '', fieldSelector = '' }: Selection) => {
+      if (kind === 'Event') {
+        asked.push(fieldSelector)
+        return { items: [{ metadata: {}, reason: 'FailedCreate', note: 'exceeded quota', type: 'Warning' }] }
+      }
       asked.push(labelSelector)
       const [label = '', value] = labelSelector.split('=')
       return { items: world.pods.filter(({ metadata }) => metadata.labels?.[label] === value) }
@@ -128,5 +133,19 @@ describe('a Job that ended', () => {
     lagging.world.step()
     await lagging.observe({ jobs: false, pods: false })
     expect(lagging.asked).toEqual([])
+  })
+})
+
+describe('a Job that has had no pod for some time', () => {
+  test('is explained by what was said last of it', async () => {
+    const lagging = new Lagging()
+    const job = lagging.world.jobs.find(({ metadata }) => metadata.name === lagging.job)
+    const uid = job?.metadata.uid ?? ''
+    Object.assign(job?.metadata ?? {}, { creationTimestamp: lagging.world.now.toISOString() })
+    expect((await lagging.observe({ jobs: true, pods: false })).lastEvents).toBeUndefined()
+    lagging.world.pass(10)
+    const { lastEvents } = await lagging.observe({ jobs: true, pods: false })
+    expect(lagging.asked).toEqual([`regarding.uid=${uid}`])
+    expect(lastEvents?.get(uid)).toEqual({ reason: 'FailedCreate', message: 'exceeded quota', isWarning: true })
   })
 })
