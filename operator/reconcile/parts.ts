@@ -15,6 +15,7 @@ import {
 import { CHILDREN, type ChildKind } from '../plan/children/table.ts'
 import type { Config } from '../process/config.ts'
 import type { Clock } from '../runtime/clock.ts'
+import type { FetchHealth } from './schema-readings.ts'
 
 /**
  * What the operator sees of the cluster without asking, by kind. Children are only ours (label
@@ -51,4 +52,6 @@ export type ReconcilerParts = {
   log: Logger
   /** Has an instance (`namespace/name`) reconciled again, once this reconcile of it is over. */
   again: (key: string) => void
+  /** How a service is asked for its health; `fetch` where it is absent. */
+  fetchHealth?: FetchHealth
 }

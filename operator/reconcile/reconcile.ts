@@ -35,7 +35,7 @@ export class Reconciler {
     this.#instances = new StatusWriter(parts)
     this.#requests = new StatusWriter(parts)
     this.#readings = {
-      schemas: new SchemaReadings({ onReading: parts.again }),
+      schemas: new SchemaReadings({ onReading: parts.again, fetchHealth: parts.fetchHealth }),
       secrets: new SecretReadings(),
       cluster: new ClusterIdentity(),
       ports: new ApiServerPorts(),

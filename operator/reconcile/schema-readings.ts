@@ -14,7 +14,7 @@ export type FetchHealth = (url: string, signal: AbortSignal) => Promise<unknown>
 export type SchemaReadingsOptions = {
   /** Told the key of an instance when there is a new reading of its schema. */
   onReading: (key: string) => void
-  fetchHealth?: FetchHealth
+  fetchHealth?: FetchHealth | undefined
 }
 
 /**

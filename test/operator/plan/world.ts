@@ -161,6 +161,19 @@ export class World {
     }
   }
 
+  /** Makes an object, or changes the one of its kind and name. */
+  put(object: Manifest): void {
+    if (object.kind === 'Job') this.#keepJob(object)
+    else this.#apply(object)
+  }
+
+  /** Takes an object away, with the pods of a Job. */
+  remove({ kind, uid }: { kind: string; uid: string }): void {
+    this.children = this.children.filter((child) => child.kind !== kind || child.metadata.uid !== uid)
+    this.jobs = this.jobs.filter((job) => kind !== 'Job' || job.metadata.uid !== uid)
+    this.pods = this.pods.filter((pod) => pod.metadata.ownerReferences?.[0]?.uid !== uid)
+  }
+
   find<T extends KubeObject>(kind: string, name: string): T | undefined {
     return this.children.find((child) => child.kind === kind && child.metadata.name === name) as T | undefined
   }
@@ -174,9 +187,8 @@ export class World {
   }
 
   #carryOut(action: Action): void {
-    if (action.do === 'delete') this.#remove(action.target)
-    else if (action.object.kind === 'Job') this.#keepJob(action.object)
-    else this.#apply(action.object)
+    if (action.do === 'delete') this.remove(action.target)
+    else this.put(action.object)
   }
 
   #apply(object: Manifest): void {
@@ -213,12 +225,6 @@ export class World {
     const owner = { apiVersion: 'batch/v1', kind: 'Job', name: job.metadata.name, uid: job.metadata.uid ?? '' }
     const metadata = { name: `${job.metadata.name}-x`, labels: job.metadata.labels, ownerReferences: [owner] }
     this.pods.push({ apiVersion: 'v1', kind: 'Pod', metadata, status: { phase: 'Running' } })
-  }
-
-  #remove({ kind, uid }: { kind: string; uid: string }): void {
-    this.children = this.children.filter((child) => child.kind !== kind || child.metadata.uid !== uid)
-    this.jobs = this.jobs.filter((job) => kind !== 'Job' || job.metadata.uid !== uid)
-    this.pods = this.pods.filter((pod) => pod.metadata.ownerReferences?.[0]?.uid !== uid)
   }
 
   #run(set: StatefulSet): void {

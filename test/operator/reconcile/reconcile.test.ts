@@ -8,7 +8,8 @@ import { SystemClock } from '../../../operator/process/system-clock.ts'
 import type { Caches, ReconcilerParts } from '../../../operator/reconcile/parts.ts'
 import { Reconciler } from '../../../operator/reconcile/reconcile.ts'
 import { answer, FaultServer, refuse } from '../kube/fault-server.ts'
-import { instanceOf, World } from '../plan/world.ts'
+import { instanceOf, requestOf, World } from '../plan/world.ts'
+import { Cluster } from './cluster.ts'
 
 const server = new FaultServer()
 const KEY = 'search/crawl'
@@ -87,5 +88,123 @@ describe('an API server that does not let an object be read', () => {
     server.requests.length = 0
     await expect(reconcile(told)).rejects.toMatchObject({ code: 403 })
     expect(statuses()).toEqual([])
+  })
+})
+
+/** A cluster at rest, in which somebody wants another release, and of which the caches know that. */
+async function changed(): Promise<Cluster> {
+  const cluster = new Cluster()
+  await cluster.settle()
+  cluster.world.change({ image: { tag: '2' } })
+  cluster.sync()
+  cluster.asked.length = 0
+  return cluster
+}
+
+describe('a reconcile', () => {
+  test('asks for nothing and writes nothing at rest', async () => {
+    const cluster = new Cluster()
+    await cluster.settle()
+    cluster.asked.length = 0
+    expect(await cluster.reconcile()).toEqual({ requeueAfterMs: expect.any(Number) })
+    expect(cluster.asked).toEqual([])
+  })
+
+  test('writes a run down before its Job is made, and after a crash in between makes that very Job', async () => {
+    const cluster = await changed()
+    cluster.faults = ['crash']
+    await cluster.reconcile()
+    expect(cluster.world.made).toHaveLength(1)
+    const run = cluster.world.instance.status?.runs?.migrate
+    expect(run).toMatchObject({ phase: 'Pending' })
+    cluster.world.pass(60)
+    cluster.sync()
+    await cluster.reconcile()
+    expect(cluster.world.made.slice(1)).toEqual([run?.name])
+  })
+
+  test('goes by its own writes while the caches do not know of them', async () => {
+    const cluster = await changed()
+    await cluster.reconcile()
+    const run = cluster.world.instance.status?.runs?.migrate
+    // Refused as a conflict, where it went by the cache.
+    expect(await cluster.reconcile()).not.toEqual({ requeueAfterMs: 1_000 })
+    expect(cluster.world.instance.status?.runs?.migrate).toEqual({ ...run, phase: 'Running' })
+    expect(cluster.world.made).toHaveLength(2)
+  })
+
+  test('writes no status over one that it has not seen, and looks again', async () => {
+    const cluster = await changed()
+    const { metadata } = cluster.world.instance
+    Object.assign(metadata, { resourceVersion: 'another' })
+    const { status } = cluster.world.instance
+    expect(await cluster.reconcile()).toEqual({ requeueAfterMs: 1_000 })
+    expect(cluster.world.instance.status).toEqual(status)
+    expect(cluster.world.made).toHaveLength(1)
+  })
+
+  test('tells what the API server is too busy for, and rejects, so that it is tried again', async () => {
+    const cluster = await changed()
+    cluster.faults = [undefined, 'busy']
+    expect(await cluster.reconcile()).toMatchObject({ error: { code: 503 } })
+    expect(cluster.world.condition('Reconciling')).toMatchObject({ status: 'True', reason: 'ReconcileFailed' })
+    await cluster.settle()
+    expect(cluster.world.condition('Ready')).toMatchObject({ status: 'True' })
+  })
+
+  test('tells what the API server does not allow, and looks again in a minute', async () => {
+    const cluster = await changed()
+    cluster.faults = [undefined, 'forbidden']
+    expect(await cluster.reconcile()).toEqual({ requeueAfterMs: 60_000 })
+    expect(cluster.world.condition('Stalled')).toMatchObject({ status: 'True', reason: 'InvalidSpec' })
+  })
+
+  test('keeps in the status what no check speaks of, and does not write it again', async () => {
+    const cluster = new Cluster()
+    await cluster.settle()
+    const { instance } = cluster.world
+    const backup = { lastSuccess: '2026-11-23T02:00:00Z' }
+    cluster.world.instance = { ...instance, status: { observedGeneration: 1, ...instance.status, backup } }
+    cluster.world.change({ api: { replicas: 3 } })
+    await cluster.settle()
+    expect(cluster.world.instance.status).toMatchObject({ backup, observedGeneration: 2 })
+  })
+})
+
+describe('StorageBackups and StorageRestores', () => {
+  const reasons = ({ world }: Cluster) =>
+    world.requests.map(({ status }) => status?.conditions?.find(({ type }) => type === 'Ready')?.reason)
+
+  test('have their statuses from the reconciles of their instance, each written once and told once', async () => {
+    const cluster = new Cluster()
+    cluster.world.requests = [requestOf('StorageBackup'), requestOf('StorageRestore')]
+    await cluster.settle()
+    expect(reasons(cluster)).toEqual(['NotImplemented', 'NotImplemented'])
+    const told = cluster.events.filter(({ reason }) => reason === 'NotImplemented')
+    expect(told.map(({ regarding, type }) => [regarding.kind, type])).toEqual([
+      ['StorageBackup', 'Warning'],
+      ['StorageRestore', 'Warning'],
+    ])
+  })
+
+  test('say that there is no such instance, and no more once there is one', async () => {
+    const cluster = new Cluster()
+    await cluster.settle()
+    cluster.world.requests = [requestOf('StorageBackup')]
+    cluster.deleteInstance()
+    await cluster.settle()
+    expect(reasons(cluster)).toEqual(['InstanceNotFound'])
+    cluster.createInstance()
+    await cluster.settle()
+    expect(reasons(cluster)).toEqual(['NotImplemented'])
+  })
+
+  test('of another instance are left to that one', async () => {
+    const cluster = new Cluster()
+    const other = requestOf('StorageBackup')
+    other.spec.instanceRef.name = 'other'
+    cluster.world.requests = [other]
+    await cluster.settle()
+    expect(reasons(cluster)).toEqual([undefined])
   })
 })
