@@ -106,6 +106,13 @@ describe('the operator', () => {
     expect(offences('operator/tasks/', /^(@kubernetes\/|cdk8s|operator\/(kube|reconcile|process)\/)/)).toEqual([])
   })
 
+  test('makes every pod of an instance in one place', () => {
+    const making = inFolder('operator/').filter((source) =>
+      /\b(securityContext|enableServiceLinks)\b/.test(codeOf(source)),
+    )
+    expect(making.map((source) => source.path)).toEqual(['operator/desired/pod.ts'])
+  })
+
   test('has one definition of its name and of its API group', () => {
     const named = (literal: string) => inFolder('operator/').filter(({ text }) => text.includes(`'${literal}'`))
     const paths = (literal: string) => named(literal).map(({ path }) => path)

@@ -7,6 +7,8 @@ import { podsOf, taskEnd } from './runs/job-end.ts'
 
 // Most pods are there in less, and what they wait for at first passes.
 const QUIET_MS = 10_000
+const LONGEST_LOOK_MS = 60_000
+const MOST_PODS = 5
 const STARTING = ['ContainerCreating', 'PodInitializing']
 
 /**
@@ -18,8 +20,14 @@ export function unexplained(observed: Observed): KubeObject[] {
   return [
     ...observed.jobs.filter((job) => isLong(jobWaitMs(observed, job))),
     ...(database && isLong(databaseWaitMs(observed)) ? [database] : []),
-    ...observed.pods.filter((pod) => isStuck(observed, pod)),
+    // One of them tells what keeps the others, too.
+    ...observed.pods.filter((pod) => isStuck(observed, pod)).slice(0, MOST_PODS),
   ]
+}
+
+/** When to look again at what has waited for so long: nothing tells that it has been too long. */
+export function lookAfterMs(waitMs: number): number {
+  return Math.min(LONGEST_LOOK_MS, Math.max(QUIET_MS, waitMs || 0))
 }
 
 /** For how long a Job that is not over has had no pod; undefined where it has one. */
@@ -29,13 +37,17 @@ export function jobWaitMs({ pods, now }: Observed, job: Job): number | undefined
 
 /** For how long a managed database that does not answer has had no pod; undefined where it has one. */
 export function databaseWaitMs(observed: Observed): number | undefined {
-  const { pods, now, instance } = observed
-  const known = instance.status?.conditions?.find(({ type }) => type === 'DatabaseReachable')
-  const hasPod = pods.some(({ metadata }) => metadata.labels?.[LABELS.component] === 'database')
+  const hasPod = observed.pods.some(({ metadata }) => metadata.labels?.[LABELS.component] === 'database')
   const live = liveDatabase(observed)
-  if (hasPod || live === undefined || known?.status !== 'False') return undefined
-  const { creationTimestamp = known.lastTransitionTime } = live.metadata
-  return now.getTime() - Math.max(Date.parse(creationTimestamp), Date.parse(known.lastTransitionTime))
+  if (hasPod || live === undefined) return undefined
+  const age = ageMs(live, observed.now)
+  return Math.min(unreachableMs(observed), Number.isNaN(age) ? Number.POSITIVE_INFINITY : age)
+}
+
+/** For how long the condition has said that the database cannot be reached. */
+export function unreachableMs({ now, instance }: Observed): number {
+  const known = instance.status?.conditions?.find(({ type }) => type === 'DatabaseReachable')
+  return known?.status === 'False' ? now.getTime() - Date.parse(known.lastTransitionTime) : 0
 }
 
 /** Whether a pod has waited for some time and its own status does not say for what. */

@@ -21,7 +21,7 @@ import { nameSecret } from '../plan/served-secret.ts'
 import { unexplained } from '../plan/unexplained.ts'
 import type { ApiServerPorts } from './api-server-ports.ts'
 import type { ClusterIdentity } from './cluster-identity.ts'
-import { readLastEvents } from './last-events.ts'
+import type { LastEvents } from './last-events.ts'
 import { readRuns } from './live-runs.ts'
 import { INSTANCE_INDEX, type ReconcilerParts } from './parts.ts'
 import type { SchemaReadings } from './schema-readings.ts'
@@ -34,6 +34,7 @@ export type Readings = {
   secrets: SecretReadings
   cluster: ClusterIdentity
   ports: ApiServerPorts
+  events: LastEvents
 }
 
 /** Gathers all that a plan goes by, once. What the caches hold is read from them; the rest is asked for. */
@@ -53,9 +54,8 @@ export async function observe(parts: Parts, instance: StorageInstance, signal: A
     ...secrets,
     schemaReading: undefined,
   }
-  const silent = unexplained(world)
-  const lastEvents = silent.length > 0 ? { lastEvents: await readLastEvents(parts.client, silent, signal) } : {}
-  return { ...world, ...lastEvents, schemaReading: readings.schemas.read(world) }
+  const lastEvents = await readings.events.read(parts.client, unexplained(world), { now: world.now, signal })
+  return { ...world, lastEvents, schemaReading: readings.schemas.read(world) }
 }
 
 /** The StorageBackups and StorageRestores that name an instance (`namespace/name`), whether it is there or not. */

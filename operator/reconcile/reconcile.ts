@@ -10,6 +10,7 @@ import { ApiServerPorts } from './api-server-ports.ts'
 import { applyAll, isFailure, learnAdmissions, nameOf } from './apply.ts'
 import { ChildMemory } from './child-memory.ts'
 import { ClusterIdentity } from './cluster-identity.ts'
+import { LastEvents } from './last-events.ts'
 import { observe, type Readings, readRequests } from './observe.ts'
 import type { ReconcilerParts } from './parts.ts'
 import { retainClaims } from './retain.ts'
@@ -39,6 +40,7 @@ export class Reconciler {
       secrets: new SecretReadings(),
       cluster: new ClusterIdentity(),
       ports: new ApiServerPorts(),
+      events: new LastEvents(),
     }
   }
 

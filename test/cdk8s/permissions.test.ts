@@ -19,7 +19,7 @@ import { loadConfig } from '../../operator/process/config.ts'
 import { Watches } from '../../operator/process/watches.ts'
 import { applyAll } from '../../operator/reconcile/apply.ts'
 import { ChildMemory } from '../../operator/reconcile/child-memory.ts'
-import { readLastEvents } from '../../operator/reconcile/last-events.ts'
+import { LastEvents } from '../../operator/reconcile/last-events.ts'
 import { readRuns } from '../../operator/reconcile/live-runs.ts'
 import type { Caches } from '../../operator/reconcile/parts.ts'
 import { Reconciler } from '../../operator/reconcile/reconcile.ts'
@@ -139,7 +139,7 @@ async function liveThrough(recorder: Recorder): Promise<void> {
   world.change({ image: { tag: 'next' } })
   for (let round = 0; round < 2; round += 1) world.step()
   await readRuns(recorder.client, world.instance, { cached: { jobs: [], pods: [] }, signal })
-  await readLastEvents(recorder.client, world.jobs, signal)
+  await new LastEvents().read(recorder.client, world.jobs, { now: world.now, signal })
   for (const { metadata } of [...world.children, ...world.jobs]) delete metadata.ownerReferences
   world.change({ api: { replicas: 1, networkPolicy: { enabled: false } } })
   for (const tag of ['2', '3', '4', '5']) {

@@ -17,7 +17,7 @@ import { type Trouble, troubleStep } from '../pod-trouble.ts'
 import { textOf } from '../runs/task-report.ts'
 import { podlessTrouble, startTrouble } from '../start-trouble.ts'
 import { type Step, unfinished } from '../step.ts'
-import { databaseWaitMs } from '../unexplained.ts'
+import { databaseWaitMs, lookAfterMs, unreachableMs } from '../unexplained.ts'
 import { certificateNotes, renewalDueMs, renewalLookMs, renewalNotes, servedCertificate } from './certificate.ts'
 import { liveDatabase } from './live.ts'
 import { isRestart, waitForTurn } from './restart.ts'
@@ -148,23 +148,18 @@ function isReady(set: StatefulSet | undefined): boolean {
   return observedGeneration === set?.metadata.generation && readyReplicas === 1 && updatedReplicas === 1
 }
 
-// Nothing tells that a pod has waited for too long.
-const START_LOOK_MS = 10_000
-
 /** Why the server does not answer: what its pod says, else that it is starting. */
 function notReady(observed: Observed): Step {
   const pods = observed.pods.filter(({ metadata }) => metadata.labels?.[LABELS.component] === 'database')
   const trouble = startTrouble(observed, pods) ?? podless(observed)
-  if (trouble !== undefined) return { requeueAfterMs: START_LOOK_MS, ...troubleStep('DatabaseReachable', trouble) }
+  const requeueAfterMs = lookAfterMs(unreachableMs(observed))
+  if (trouble !== undefined) return { requeueAfterMs, ...troubleStep('DatabaseReachable', trouble) }
   const pending = pendingClaim(observed)
-  if (pending !== undefined) return waiting(pending)
+  if (pending !== undefined) return unfinished('waiting', 'DatabaseReachable', pending, { requeueAfterMs })
   const message =
     pods.length === 0 ? 'PostgreSQL is being created.' : `PostgreSQL is starting in the pod ${pods[0]?.metadata.name}.`
-  return waiting({ reason: 'DatabaseStarting', message })
-}
-
-function waiting(why: NonNullable<Step['why']>): Step {
-  return unfinished('waiting', 'DatabaseReachable', why, { requeueAfterMs: START_LOOK_MS })
+  const why = { reason: 'DatabaseStarting', message } as const
+  return unfinished('waiting', 'DatabaseReachable', why, { requeueAfterMs })
 }
 
 function podless(observed: Observed): Trouble | undefined {

@@ -10,6 +10,7 @@ import type { ContainerEnd } from '../live-objects.ts'
 import type { Job, Observed, Pod } from '../observed.ts'
 import type { Trouble } from '../pod-trouble.ts'
 import { mayBegin } from '../turn.ts'
+import { ageMs, lookAfterMs } from '../unexplained.ts'
 import { containerEnd, endOf, type JobEnd, podsOf, taskEnd } from './job-end.ts'
 import { jobTrouble } from './job-trouble.ts'
 import { parseReport, type TaskReport } from './task-report.ts'
@@ -44,8 +45,6 @@ const DEADLINE_GRACE_MS = 30_000
 // The end of a Job may be seen before the end of its pod.
 const REPORT_WAIT_MS = 10_000
 const RETRY_MS = { transient: { first: 5_000, most: 300_000 }, lasting: { first: 600_000, most: 21_600_000 } }
-// Nothing tells that a pod has waited for too long.
-const START_LOOK_MS = 10_000
 // A name has the second of its start.
 const NAME_WAIT_MS = 1_000
 // The end of another run is seen; this is for one that was not.
@@ -131,7 +130,7 @@ function follow(observed: Observed, need: RunNeed, run: RunStatus): RunState {
   const trouble = jobTrouble(observed, job)
   if (trouble && isOutdated(job, need.job(run))) return beginAnew(observed, need, run, job)
   const working = { ...withoutMessage(run), phase: 'Running' as const, ...(trouble && { message: trouble.message }) }
-  const requeueAfterMs = hasBegun(observed, job) ? leftMs : Math.min(leftMs, START_LOOK_MS)
+  const requeueAfterMs = hasBegun(observed, job) ? leftMs : Math.min(leftMs, lookAfterMs(ageMs(job, observed.now)))
   return { state: 'running', run: working, trouble, actions: [], requeueAfterMs }
 }
 

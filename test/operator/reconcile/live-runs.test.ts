@@ -8,6 +8,7 @@ import { advance } from '../../../operator/plan/runs/runs.ts'
 import { loadConfig } from '../../../operator/process/config.ts'
 import { ApiServerPorts } from '../../../operator/reconcile/api-server-ports.ts'
 import { ClusterIdentity } from '../../../operator/reconcile/cluster-identity.ts'
+import { LastEvents } from '../../../operator/reconcile/last-events.ts'
 import { observe } from '../../../operator/reconcile/observe.ts'
 import { INSTANCE_INDEX, type ReconcilerParts } from '../../../operator/reconcile/parts.ts'
 import { SchemaReadings } from '../../../operator/reconcile/schema-readings.ts'
@@ -45,6 +46,7 @@ class Lagging {
       secrets: new SecretReadings(),
       cluster: new ClusterIdentity(),
       ports: new ApiServerPorts(),
+      events: new LastEvents(),
     }
     const parts = { client: this.#client(), caches, clock: { now: () => world.now } as ReconcilerParts['clock'] }
     const config = loadConfig({ KUBECONFIG: '/not/read' })
@@ -142,7 +144,7 @@ describe('a Job that has had no pod for some time', () => {
     const job = lagging.world.jobs.find(({ metadata }) => metadata.name === lagging.job)
     const uid = job?.metadata.uid ?? ''
     Object.assign(job?.metadata ?? {}, { creationTimestamp: lagging.world.now.toISOString() })
-    expect((await lagging.observe({ jobs: true, pods: false })).lastEvents).toBeUndefined()
+    expect((await lagging.observe({ jobs: true, pods: false })).lastEvents?.size).toBe(0)
     lagging.world.pass(10)
     const { lastEvents } = await lagging.observe({ jobs: true, pods: false })
     expect(lagging.asked).toEqual([`regarding.uid=${uid}`])

@@ -9,6 +9,7 @@ import { plan, stepsOf } from '../../../operator/plan/plan.ts'
 import { loadConfig } from '../../../operator/process/config.ts'
 import { ApiServerPorts } from '../../../operator/reconcile/api-server-ports.ts'
 import { ClusterIdentity } from '../../../operator/reconcile/cluster-identity.ts'
+import { LastEvents } from '../../../operator/reconcile/last-events.ts'
 import { observe } from '../../../operator/reconcile/observe.ts'
 import { INSTANCE_INDEX, type ReconcilerParts } from '../../../operator/reconcile/parts.ts'
 import { issue, type SecretContent } from '../../../operator/reconcile/random-secrets.ts'
@@ -28,6 +29,7 @@ class Cluster {
     secrets: new SecretReadings(),
     cluster: new ClusterIdentity(),
     ports: new ApiServerPorts(),
+    events: new LastEvents(),
   }
   #version = 100
 
