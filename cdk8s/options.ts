@@ -16,6 +16,8 @@ export type InstallOptions = {
   pullSecrets: string[]
   /** The namespaces that the operator looks after, by Roles in each; empty: all, by one ClusterRole. */
   watchNamespaces: string[]
+  /** How many instances may change at a time because of a new release of the operator; empty: its own default. */
+  maxConcurrentRollouts: string
 }
 
 /** What the command asks for; `help` prints and makes nothing. */
@@ -81,6 +83,14 @@ const OPTIONS = {
     meaning:
       'Namespaces that the operator looks after; they must exist. It gets a Role in each and no right outside of them. None: all namespaces, by a ClusterRole.',
   },
+  'max-concurrent-rollouts': {
+    variable: 'MAX_CONCURRENT_ROLLOUTS',
+    default: '',
+    pattern: /^([1-9]\d{0,4})?$/,
+    allowed: 'a whole number from 1 to 99999',
+    meaning:
+      'How many instances may change at a time because of a new release of the operator. None: one in twenty, at least one.',
+  },
 } satisfies Record<string, Option>
 type Name = keyof typeof OPTIONS
 
@@ -103,6 +113,7 @@ export function readCommand(args: string[], env: Record<string, string | undefin
     pullPolicy: value('pull-policy'),
     pullSecrets: value('pull-secrets').split(',').filter(Boolean),
     watchNamespaces: value('watch-namespaces').split(',').filter(Boolean),
+    maxConcurrentRollouts: value('max-concurrent-rollouts'),
   }
   const out = value('out')
   if (problems.length > 0) throw new Error(problems.join('\n'))

@@ -100,14 +100,15 @@ export class Operator extends Construct {
   }
 
   #environment(): k8s.EnvVar[] {
-    const { image, postgresImage, watchNamespaces } = this.#options
-    const watched = watchNamespaces.length === 0 ? [] : [{ name: 'WATCH_NAMESPACES', value: watchNamespaces.join(',') }]
+    const { image, postgresImage, watchNamespaces, maxConcurrentRollouts } = this.#options
+    const optional = { WATCH_NAMESPACES: watchNamespaces.join(','), MAX_CONCURRENT_ROLLOUTS: maxConcurrentRollouts }
+    const given = Object.entries(optional).filter(([, value]) => value !== '')
     return [
       { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
       { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
       { name: 'SERVICE_IMAGE', value: image },
       { name: 'POSTGRES_IMAGE', value: postgresImage },
-      ...watched,
+      ...given.map(([name, value]) => ({ name, value })),
     ]
   }
 }

@@ -13,6 +13,8 @@ export const REASONS = {
   InvalidSpec: 'The API server rejects an object that the operator builds from the spec.',
   ReconcileFailed: 'A step failed; the operator retries it.',
   ForeignObject: 'A child cannot be created, because its name is taken by an object that the operator does not own.',
+  RolloutPending:
+    'The operator is going to change the instance, usually because of a new release; it waits until other instances are done.',
   FieldsContested: 'Another program changes a child again each time the operator restores it; the message names it.',
   // database
   DatabaseReachable: 'The database accepts connections.',
@@ -26,7 +28,8 @@ export const REASONS = {
   ParameterRefused: 'A PostgreSQL parameter is owned by the operator, or PostgreSQL rejects it.',
   SettingsTrialRunning: 'A Job tries the new PostgreSQL settings on an empty data directory.',
   SettingsTrialFailed: 'The Job that tries the new PostgreSQL settings ended without a result.',
-  RestartPending: 'The managed PostgreSQL is about to restart; until then it accepts connections.',
+  RestartPending:
+    'The managed PostgreSQL is about to restart, or waits for its turn or for the maintenance window; the message says why it restarts. Until then it accepts connections.',
   SecretMissing: 'A Secret or ConfigMap, or a key in one, does not exist.',
   SecretInvalid: 'A Secret has a value that cannot be used.',
   CredentialsRejected: 'The database rejects the user name or the password.',

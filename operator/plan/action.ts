@@ -1,4 +1,5 @@
 import { FIELD_MANAGER } from '../api/labels.ts'
+import { CHILD_ANNOTATIONS } from '../desired/annotations.ts'
 import type { Manifest } from '../desired/child.ts'
 
 /** One change of the cluster. Each can be repeated, and finds what it did before. */
@@ -20,6 +21,12 @@ export type RandomContent = 'credentials' | 'certificate' | 'hashKey'
 
 /** The object that is meant, and no other that took its name. */
 export type Target = { apiVersion: string; kind: string; namespace: string; name: string; uid: string }
+
+/** Whether an action makes of a child that is there what it was not before: nothing new, and nothing that comes back. */
+export function changesChild(action: Action): boolean {
+  if (action.do !== 'apply' || action.isNew || action.restores !== undefined) return false
+  return action.object.metadata.annotations?.[CHILD_ANNOTATIONS.applied] !== undefined
+}
 
 /** Field manager of the number of pods, so that an autoscaler can take it over without it ever being nobody's. */
 export const REPLICAS_MANAGER = `${FIELD_MANAGER}-replicas`

@@ -6,7 +6,9 @@ export function summarize(steps: readonly Step[]): Finding[] {
   const blocked = steps.find((step) => step.state === 'blocked')
   if (blocked !== undefined) return stalled(blocked.why ?? UNKNOWN)
   const waiting = steps.find((step) => step.state === 'waiting')
-  return waiting === undefined ? READY : moving(waiting.why ?? UNKNOWN)
+  if (waiting !== undefined) return moving(waiting.why ?? UNKNOWN)
+  const pending = steps.find((step) => step.pending !== undefined)?.pending
+  return pending === undefined ? READY : readyFor(pending)
 }
 
 type Why = NonNullable<Step['why']>
@@ -18,6 +20,12 @@ const READY: Finding[] = [
   { type: 'Reconciling', status: 'False', reason: 'Ready', message: 'No change is in progress.' },
   { type: 'Stalled', status: 'False', reason: 'Ready', message: NO_OBSTACLE },
 ]
+
+/** What the operator is going to change for a reason of its own is no reason for anybody to be woken. */
+function readyFor(pending: Why): Finding[] {
+  const [ready, ...others] = READY
+  return [{ ...ready, type: 'Ready', status: 'True', ...pending }, ...others]
+}
 
 function stalled(why: Why): Finding[] {
   return [

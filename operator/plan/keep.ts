@@ -23,7 +23,7 @@ export function keep(observed: Observed, wanted: Manifest): Keeping {
   const obstacle = obstacleOf(observed, live)
   if (obstacle !== undefined) return { actions: [], obstacle }
   const difference = differenceOf(observed, live, object)
-  if (difference === 'changed') return { actions: [{ do: 'apply', object }] }
+  if (difference === 'changed') return { actions: observed.rollout === 'held' ? [] : [{ do: 'apply', object }] }
   return restore(observed, live, { object, isEdited: difference === 'edited' })
 }
 

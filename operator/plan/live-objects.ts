@@ -35,7 +35,10 @@ export type Pod = KubeObject & {
 
 export type PodTemplate = {
   metadata?: { annotations?: Record<string, string> }
-  spec?: { containers?: LiveContainer[] }
+  spec?: {
+    containers?: LiveContainer[]
+    volumes?: { name: string; persistentVolumeClaim?: { claimName?: string } }[]
+  }
 }
 
 export type LiveContainer = {

@@ -40,6 +40,12 @@ export type Release = {
   apiServerPorts?: readonly number[]
 }
 
+/** Whether the time window for maintenance is now; `opensAt`: when it comes next, if ever. */
+export type MaintenanceWindow =
+  | { state: 'open' }
+  | { state: 'closed'; opensAt?: Date }
+  | { state: 'invalid'; problem: string }
+
 /** Everything that one reconcile goes by, gathered once and never changed. */
 export type Observed = {
   now: Date
@@ -62,6 +68,13 @@ export type Observed = {
   schemaReading: SchemaReading | undefined
   /** By the uid of an object: what was said last of it, where it waits and does not say for what. */
   lastEvents?: ReadonlyMap<string, LiveEvent>
+  /** Absent where the instance has none. */
+  window?: MaintenanceWindow
+  /**
+   * A change that nobody asked for has to wait until other instances are done with theirs (`held`), or has its turn (`taken`).
+   * Absent where there is no such change.
+   */
+  rollout?: 'held' | 'taken'
   /** By the uid of a child: what admission made of the last apply (`admissionOf`), where that was not what was applied. */
   admitted?: ReadonlyMap<string, string>
   /** By the uid of a child: how often changes of others were undone. */

@@ -1,5 +1,7 @@
+import type { RunKind } from '../api/run-kinds.ts'
 import { databaseOf } from '../api/unions.ts'
-import { checkApi } from './api/service.ts'
+import { changesChild } from './action.ts'
+import { checkApi, liveDeployment } from './api/service.ts'
 import { checkDrift } from './database/drift.ts'
 import { checkExternalDatabase } from './database/external.ts'
 import { checkManagedDatabase } from './database/managed.ts'
@@ -8,12 +10,13 @@ import { checkSettings, withServedConnections } from './database/settings-trial.
 import { areSecretsUnread, awaitHashKey } from './hash-key.ts'
 import type { Observed } from './observed.ts'
 import { planRequests, type RequestPlan } from './requests.ts'
+import { checkRollout, isAtRest, isOwnDoing } from './rollout.ts'
 import { isActive, isUnderWay } from './runs/runs.ts'
 import type { Step } from './step.ts'
 import { checkSurroundings } from './surroundings.ts'
 
 /** The checks of an instance, in their order. */
-export const CHECKS = ['surroundings', 'database', 'settings', 'schema', 'api', 'contract', 'drift'] as const
+export const CHECKS = ['surroundings', 'database', 'settings', 'schema', 'api', 'contract', 'drift', 'rollout'] as const
 export type CheckName = (typeof CHECKS)[number]
 
 /** What each check made of the world. One that waits for an earlier one and has nothing to do of its own is absent. */
@@ -28,20 +31,21 @@ export function plan(observed: Observed): Plan {
   if (instance.spec.paused || instance.metadata.deletionTimestamp !== undefined) return { steps: {}, requests: [] }
   const requests = planRequests(observed)
   if (areSecretsUnread(observed)) {
-    return { steps: { surroundings: awaitHashKey(observed, checkSurroundings(observed, false)) }, requests }
+    const surroundings = awaitHashKey(observed, checkSurroundings(observed, false))
+    return { steps: withRollout(observed, { surroundings }), requests }
   }
   const { database, settings } = checkDatabase(observed)
   const databaseGate = settings === undefined || database.state !== 'done' ? database : settings
   const surroundings = checkSurroundings(observed, databaseGate.state === 'done')
   // None begins before a restart that is to come, and one that has begun is followed to its end.
-  const mayMigrate = database.state === 'done' && settings?.state !== 'waiting'
+  const mayMigrate = database.state === 'done' && settings?.state !== 'waiting' && observed.rollout !== 'held'
   const isFollowed = mayMigrate || isUnderWay(observed, 'migrate')
   const schema = isFollowed ? checkSchema(observed) : withdrawMigration(observed)
   // The pods that are there are kept in shape whatever the database does.
   const api = checkApi(observed, { databaseGate, isSchemaReady: isFollowed && schema?.state === 'done' })
   const contract = isFollowed && schema?.state === 'done' ? checkContract(observed, api.state === 'done') : undefined
   const drift = checkDrift(observed)
-  return { steps: { surroundings, database, settings, schema, api, contract, drift }, requests }
+  return { steps: withRollout(observed, { surroundings, database, settings, schema, api, contract, drift }), requests }
 }
 
 function checkDatabase(observed: Observed): { database: Step; settings?: Step } {
@@ -49,17 +53,41 @@ function checkDatabase(observed: Observed): { database: Step; settings?: Step } 
   if (database.kind === 'External') return { database: checkExternalDatabase(observed, database) }
   const tuned = withServedConnections(observed, database)
   const settings = checkSettings(observed, tuned)
-  return { settings, database: checkManagedDatabase(observed, tuned, settings.state === 'done') }
+  const mayRestart = settings.state === 'done' && settings.pending === undefined && observed.rollout !== 'held'
+  return { settings, database: checkManagedDatabase(observed, tuned, mayRestart) }
+}
+
+function withRollout(observed: Observed, steps: Plan['steps']): Plan['steps'] {
+  return { ...steps, rollout: checkRollout(observed, stepsOf({ steps })) }
 }
 
 /** The steps of a plan in their order. */
-export function stepsOf({ steps }: Plan): Step[] {
+export function stepsOf({ steps }: Pick<Plan, 'steps'>): Step[] {
   return CHECKS.flatMap((name) => steps[name] ?? [])
 }
 
-/** Whether a plan begins a run that the status does not know yet: that is written down before anything is made. */
-export function startsRun({ instance }: Observed, planned: Plan): boolean {
+/** Whether a plan begins something that the status does not know yet: that is written down before anything is made. */
+export function begins(observed: Observed, planned: Plan): boolean {
+  const startedAt = planned.steps.rollout?.facts?.rollout?.startedAt
+  const isRolloutNew = startedAt !== undefined && observed.instance.status?.rollout?.startedAt === undefined
+  return isRolloutNew || startedRuns(observed, planned).length > 0
+}
+
+/** Whether a plan changes the instance although nobody asked for it, or goes on with such a change. */
+export function isRollout(observed: Observed, planned: Plan): boolean {
+  const steps = stepsOf(planned)
+  if (observed.instance.status?.rollout?.startedAt !== undefined) return !isAtRest(steps)
+  // Where nothing serves, nothing can be spoiled.
+  if (liveDeployment(observed) === undefined) return false
+  const isChange = steps.some(({ actions = [] }) => actions.some(changesChild))
+  // A probe only looks.
+  return isOwnDoing(observed) && (isChange || startedRuns(observed, planned).some((kind) => kind !== 'probe'))
+}
+
+/** Kinds of the runs that the status does not know yet. */
+function startedRuns({ instance }: Observed, planned: Plan): RunKind[] {
   const known = instance.status?.runs ?? {}
   const runs = stepsOf(planned).flatMap(({ facts }) => Object.entries(facts?.runs ?? {}))
-  return runs.some(([kind, run]) => isActive(run) && run.name !== known[kind as keyof typeof known]?.name)
+  const started = runs.filter(([kind, run]) => isActive(run) && run.name !== known[kind as RunKind]?.name)
+  return started.map(([kind]) => kind as RunKind)
 }

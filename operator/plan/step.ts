@@ -7,7 +7,7 @@ import type { Action } from './action.ts'
 export type Finding = { type: ConditionType; status: ConditionStatus; reason: Reason; message: string }
 
 /** Figures for the status that a check learned. */
-export type Facts = Pick<StorageInstanceStatus, 'schema' | 'database' | 'runs' | 'lastRunToken'>
+export type Facts = Pick<StorageInstanceStatus, 'schema' | 'database' | 'runs' | 'lastRunToken' | 'rollout'>
 
 /**
  * What one check makes of the world. `waiting`: something happens by itself, or is tried again; `blocked`: somebody has to act.
@@ -16,6 +16,8 @@ export type Facts = Pick<StorageInstanceStatus, 'schema' | 'database' | 'runs' |
 export type Step = {
   state: 'done' | 'waiting' | 'blocked'
   why?: { reason: Reason; message: string }
+  /** Of a step that is done: what the operator is going to change for a reason of its own, and what that waits for. */
+  pending?: { reason: Reason; message: string }
   actions?: Action[]
   findings?: Finding[]
   /** Conditions that this check is not about at the moment: its feature is not set up. What it only did not look at stays. */

@@ -110,6 +110,11 @@ export const VARIABLES = {
     'Image of managed databases, and of the Jobs that try their settings.',
   ),
   WORKERS: fixed(integer(1, 100), '10', 'How many instances are reconciled concurrently.'),
+  MAX_CONCURRENT_ROLLOUTS: optional(
+    integer(1, 100_000),
+    'one in twenty, at least 1',
+    'How many instances may change at a time because of a new release of the operator.',
+  ),
   RECONCILE_TIMEOUT: fixed(
     duration('1s', '1h'),
     '2m',

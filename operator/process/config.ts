@@ -17,6 +17,8 @@ export type Config = {
   podName: string
   lease: LeaseSettings & { name: string }
   workers: number
+  /** How many instances change at a time for reasons of the operator's own; undefined: one in twenty, at least one. */
+  maxConcurrentRollouts: number | undefined
   reconcileTimeoutMs: number
   shutdownTimeoutMs: number
   watchSilenceMs: number
@@ -95,6 +97,7 @@ function toConfig(values: Values): Config {
       retryPeriodMs: values.LEASE_RETRY_PERIOD,
     },
     workers: values.WORKERS,
+    maxConcurrentRollouts: values.MAX_CONCURRENT_ROLLOUTS,
     reconcileTimeoutMs: values.RECONCILE_TIMEOUT,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT,
     watchSilenceMs: values.WATCH_SILENCE,

@@ -19,6 +19,7 @@ import type { Deployment, Job, Pod, StatefulSet } from '../plan/live-objects.ts'
 import { findChild, findOwn, type Observed, type Release, type RunRequest, type SecretState } from '../plan/observed.ts'
 import { nameSecret } from '../plan/served-secret.ts'
 import { unexplained } from '../plan/unexplained.ts'
+import { windowAt } from '../runtime/window.ts'
 import type { ApiServerPorts } from './api-server-ports.ts'
 import type { ClusterIdentity } from './cluster-identity.ts'
 import type { LastEvents } from './last-events.ts'
@@ -44,9 +45,12 @@ export async function observe(parts: Parts, instance: StorageInstance, signal: A
   const cached = CHILD_KINDS.flatMap((kind) => caches[kind].byIndex(INSTANCE_INDEX, key))
   const children = [...cached, ...(await findUncached(parts.client, { instance, children: cached }, signal))]
   const secrets = await readSecrets(parts, { instance, children }, signal)
+  const now = clock.now()
+  const window = windowAt(instance.spec.maintenance.window, now)
   const world = {
-    now: clock.now(),
+    now,
     instance,
+    ...(window && { window }),
     release: await readRelease(parts, signal),
     children,
     requests: readRequests(caches, key),

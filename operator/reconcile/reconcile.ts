@@ -3,7 +3,7 @@ import { ApiError } from '../kube/api-error.ts'
 import { keyOf } from '../kube/object.ts'
 import type { Action } from '../plan/action.ts'
 import type { Observed, RunRequest } from '../plan/observed.ts'
-import { type Plan, plan, startsRun, stepsOf } from '../plan/plan.ts'
+import { begins, isRollout, type Plan, plan, stepsOf } from '../plan/plan.ts'
 import { planStrayRequests, type RequestPlan } from '../plan/requests.ts'
 import type { ReconcileResult } from '../runtime/workers.ts'
 import { ApiServerPorts } from './api-server-ports.ts'
@@ -14,6 +14,7 @@ import { LastEvents } from './last-events.ts'
 import { observe, type Readings, readRequests } from './observe.ts'
 import type { ReconcilerParts } from './parts.ts'
 import { retainClaims } from './retain.ts'
+import { Rollouts } from './rollouts.ts'
 import { SchemaReadings } from './schema-readings.ts'
 import { SecretReadings } from './secret-readings.ts'
 import { blindStatusOf, requestStatusOf, statusOf } from './status.ts'
@@ -30,11 +31,15 @@ export class Reconciler {
   readonly #instances: StatusWriter<StorageInstance>
   readonly #requests: StatusWriter<RunRequest>
   readonly #memory = new ChildMemory()
+  readonly #rollouts: Rollouts
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts
     this.#instances = new StatusWriter(parts)
     this.#requests = new StatusWriter(parts)
+    const { caches, config, again } = parts
+    const fleet = () => caches.StorageInstance.list() as StorageInstance[]
+    this.#rollouts = new Rollouts({ limit: config.maxConcurrentRollouts, fleet, again })
     this.#readings = {
       schemas: new SchemaReadings({ onReading: parts.again, fetchHealth: parts.fetchHealth }),
       secrets: new SecretReadings(),
@@ -50,7 +55,7 @@ export class Reconciler {
     const [instance] = this.#instances.newest(key, cached === undefined ? [] : [cached])
     try {
       if (instance === undefined) return await this.#leave(key, signal)
-      const observed = await this.#observe(instance, signal)
+      const observed = this.#inTurn(await this.#observe(instance, signal))
       return await this.#carryOut(observed, plan(observed), signal)
     } catch (error) {
       // The caches were behind, and what they lack is on its way.
@@ -59,9 +64,20 @@ export class Reconciler {
     }
   }
 
+  /** What nobody asked for, such as what a new release changes, waits until other instances are done with theirs. */
+  #inTurn(observed: Observed): Observed {
+    const { instance } = observed
+    if (isRollout(observed, plan(observed))) {
+      return { ...observed, rollout: this.#rollouts.mayChange(instance) ? 'taken' : 'held' }
+    }
+    this.#rollouts.leave(keyOf(instance))
+    return observed
+  }
+
   /** What there is to say of an instance that is not there (any more). */
   async #leave(key: string, signal: AbortSignal): Promise<ReconcileResult> {
     this.#forgetReadings()
+    this.#rollouts.forget(key)
     await retainClaims(this.#parts, key, signal)
     const requests = this.#requests.newest(key, readRequests(this.#parts.caches, key))
     await this.#report(key, planStrayRequests(requests), signal)
@@ -89,7 +105,7 @@ export class Reconciler {
    * Job is made then; a second run could only be started from a status that is older, and that the API server refuses.
    */
   async #carryOut(observed: Observed, planned: Plan, signal: AbortSignal): Promise<ReconcileResult> {
-    if (startsRun(observed, planned)) {
+    if (begins(observed, planned)) {
       const status = statusOf(observed, planned)
       const instance = await this.#instances.write(keyOf(observed.instance), observed.instance, { status, signal })
       const next = { ...observed, instance }

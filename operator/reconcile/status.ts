@@ -154,17 +154,18 @@ function apiOf(observed: Observed): StorageInstanceStatus['api'] {
   }
 }
 
-type Known = Pick<StorageInstanceStatus, 'schema' | 'database' | 'runs' | 'lastRunToken'>
+type Known = Pick<StorageInstanceStatus, 'schema' | 'database' | 'runs' | 'lastRunToken' | 'rollout'>
 
 /** Figures that were learned now, over those that were known. */
 function factsOf({ instance, schemaReading }: Observed, steps: readonly Step[]): Known {
-  const { schema, database, runs, lastRunToken }: Known = instance.status ?? {}
+  const { schema, database, runs, lastRunToken, rollout }: Known = instance.status ?? {}
   const version = schemaReading?.serverVersion
   const start: Known = {
     schema,
     database: { kind: databaseOf(instance.spec).kind, ...database, ...(version && { version }) },
     runs,
     lastRunToken,
+    rollout,
   }
   return steps.reduce<Known>(
     (known, { facts = {} }) => ({
@@ -172,6 +173,7 @@ function factsOf({ instance, schemaReading }: Observed, steps: readonly Step[]):
       database: { ...known.database, ...facts.database },
       runs: { ...known.runs, ...facts.runs },
       lastRunToken: facts.lastRunToken ?? known.lastRunToken,
+      rollout: facts.rollout ?? known.rollout,
     }),
     start,
   )

@@ -85,7 +85,12 @@ describe('install.yaml', () => {
     expect(deployment?.spec.replicas).toBe(2)
     const names = deployment?.spec.template.spec.containers[0]?.env.map(({ name }) => name) ?? []
     expect(names).toEqual(['POD_NAME', 'POD_NAMESPACE', 'SERVICE_IMAGE', 'POSTGRES_IMAGE'])
-    expect([...names, 'WATCH_NAMESPACES'].filter((name) => !(name in VARIABLES))).toEqual([])
+    expect([...names, 'WATCH_NAMESPACES', 'MAX_CONCURRENT_ROLLOUTS'].filter((name) => !(name in VARIABLES))).toEqual([])
+  })
+
+  test('limits how many instances a new release changes at a time, where that is said', () => {
+    const { 'install.yaml': limited } = synthesize('limited', { maxConcurrentRollouts: '3' })
+    expect(JSON.stringify(ofKind(limited, 'Deployment'))).toContain('"name":"MAX_CONCURRENT_ROLLOUTS","value":"3"')
   })
 })
 

@@ -15,6 +15,7 @@ describe('the options of the manifests', () => {
     const env = { SERVICE_IMAGE: 'one/storage:1', WATCH_NAMESPACES: 'a,b' }
     expect(readCommand([], env).install).toMatchObject({ image: 'one/storage:1', watchNamespaces: ['a', 'b'] })
     expect(readCommand(['--pull-secrets', 'one,two.b'], {}).install.pullSecrets).toEqual(['one', 'two.b'])
+    expect(readCommand(['--max-concurrent-rollouts', '3'], {}).install.maxConcurrentRollouts).toBe('3')
     expect(readCommand(['--image', 'two/storage:2'], env).install.image).toBe('two/storage:2')
   })
 
@@ -24,6 +25,7 @@ describe('the options of the manifests', () => {
     expect(read).toThrow("--namespace: 'Not_A_Name' is not allowed; allowed is the name of a namespace")
     expect(read).toThrow("--pull-policy: 'Sometimes' is not allowed; allowed is Always, IfNotPresent or Never")
     expect(read).toThrow("--pull-secrets: 'A,b' is not allowed; allowed is names of Secrets with commas between them")
+    expect(() => readCommand(['--max-concurrent-rollouts', '0'], {})).toThrow('a whole number from 1')
     expect(() => readCommand(['--wrong'], {})).toThrow('--wrong')
   })
 
@@ -36,6 +38,7 @@ describe('the options of the manifests', () => {
       '--pull-secrets',
       '--namespace',
       '--watch-namespaces',
+      '--max-concurrent-rollouts',
     ]
     for (const name of names) expect(helpText()).toContain(`${name} VALUE`)
   })

@@ -23,7 +23,7 @@ This page is generated from the schemas by \`npm run docs:resources\`. \`kubectl
 operator never writes to a spec. \`kubectl apply\` and server-side apply reject unknown fields by name.
 
 - **Not implemented yet**: fields, columns and kinds with the note "${NOT_IMPLEMENTED_NOTE}" are validated and stored, but
-  the operator does not read or write them. Backups, restores and maintenance are among them: the conditions of a
+  the operator does not read or write them. Backups, restores and maintenance (except its window) are among them: the conditions of a
   StorageBackup or StorageRestore say that nothing is done.
 - **Durations** are a number and a unit: \`90s\`, \`10m\`, \`2h\`, \`30d\`. Lock timeouts also accept milliseconds: \`200ms\`.
 - **Quantities** are Kubernetes quantities: \`500m\` (of a CPU), \`512Mi\`, \`10Gi\`.

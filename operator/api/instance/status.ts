@@ -132,6 +132,19 @@ const MaintenanceStatus = Type.Object(
   { description: 'Maintenance.', ...NOT_IMPLEMENTED },
 )
 
+const Rollout = Type.Object(
+  {
+    asked: Type.String({
+      description:
+        'Identifies what the spec, the Secrets and the annotations asked for when all of it was last in place; empty before that. A change with the same value comes from the operator.',
+    }),
+    startedAt: time(
+      'When the operator began to change the instance for a reason of its own, such as a new release. Absent if no such change is in progress.',
+    ),
+  },
+  { description: 'Changes that the operator makes for reasons of its own.' },
+)
+
 /** The state that the operator observed. */
 export const StorageInstanceStatus = Type.Object(
   {
@@ -149,6 +162,7 @@ export const StorageInstanceStatus = Type.Object(
     backup: Type.Optional(BackupStatus),
     maintenance: Type.Optional(MaintenanceStatus),
     runs: Type.Optional(Runs),
+    rollout: Type.Optional(Rollout),
     lastRunToken: text('Last value of the annotation storage.sonoma.dev/run that was handled.'),
   },
   { default: { observedGeneration: -1 }, description: 'Observed state.' },

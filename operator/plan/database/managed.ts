@@ -7,7 +7,7 @@ import { databaseClaim } from '../../desired/database/claim.ts'
 import { databaseConfig, type TunedDatabase } from '../../desired/database/config.ts'
 import { refusedParameters } from '../../desired/database/parameters.ts'
 import { databaseService } from '../../desired/database/service.ts'
-import { databaseSettings, databaseStatefulSet } from '../../desired/database/stateful-set.ts'
+import { type DatabaseOptions, databaseSettings, databaseStatefulSet } from '../../desired/database/stateful-set.ts'
 import { compareQuantities } from '../../desired/quantity.ts'
 import type { Action } from '../action.ts'
 import { type Keeping, keep, obstacleOf } from '../keep.ts'
@@ -20,7 +20,8 @@ import { type Step, unfinished } from '../step.ts'
 import { databaseWaitMs, lookAfterMs, unreachableMs } from '../unexplained.ts'
 import { certificateNotes, renewalDueMs, renewalLookMs, renewalNotes, servedCertificate } from './certificate.ts'
 import { liveDatabase } from './live.ts'
-import { isRestart, waitForTurn } from './restart.ts'
+import { waitForTurn, waitForWindow } from './restart.ts'
+import { causesText, type RestartCause, restartCauses } from './restart-causes.ts'
 import { servedSettings } from './settings-trial.ts'
 
 /** The claim of a live instance; a restore may have put another one in the place of the first. */
@@ -46,11 +47,12 @@ export function checkManagedDatabase(observed: Observed, database: TunedDatabase
   ]
   // A server writes to what it is given: no volume, and no credentials, of somebody else.
   const isOwn = kept.every(({ obstacle }) => obstacle?.why !== 'foreign')
-  const wanted = isOwn ? server(observed, database, mayRestart) : undefined
-  const held = wanted && isRestart(observed, wanted) ? waitForTurn(observed, 'The database restarts') : undefined
-  if (wanted && held === undefined) kept.push(keep(observed, wanted))
+  const server = isOwn ? serverOptions(observed, database, mayRestart) : undefined
+  const causes = server ? restartCauses(observed, server) : []
+  const held = waitForWindow(observed, causes) ?? waitForTurn(observed, causes)
+  if (server && held === undefined) kept.push(keep(observed, databaseStatefulSet(observed.instance, server)))
   const actions = kept.flatMap((keeping) => keeping.actions)
-  return obstacleStep(kept, actions) ?? judge(observed, actions, held)
+  return obstacleStep(kept, actions) ?? judge(observed, actions, { causes, held })
 }
 
 type RandomSecret = { content: 'credentials' | 'certificate'; object: Manifest }
@@ -88,11 +90,12 @@ function secretShell(
 function foundation(observed: Observed, database: TunedDatabase, mayRestart: boolean): Manifest[] {
   const { instance } = observed
   const lasting = [claim(observed, database, claimNameOf(instance)), databaseService(instance)]
-  // A server that is started anew for another reason would read the new files.
-  return mayRestart ? [...lasting, databaseConfig(instance, database)] : lasting
+  const config = databaseConfig(instance, database)
+  // A server that is started anew for another reason would read the new files; without any it would not start.
+  return mayRestart || findChild(observed, config) === undefined ? [...lasting, config] : lasting
 }
 
-function server(observed: Observed, database: TunedDatabase, mayRestart: boolean): Manifest | undefined {
+function serverOptions(observed: Observed, database: TunedDatabase, mayRestart: boolean): DatabaseOptions | undefined {
   const { instance, release, ownerSecret } = observed
   // The pod is made of the credentials' version, so that it is made once and not twice.
   if (ownerSecret.state !== 'usable') return undefined
@@ -100,8 +103,7 @@ function server(observed: Observed, database: TunedDatabase, mayRestart: boolean
   const made = { secretVersion: ownerSecret.version, secretDigest, certificate: servedCertificate(observed) }
   const settings = (mayRestart ? undefined : servedSettings(observed)) ?? databaseSettings(instance, database)
   const { podTemplate } = database
-  const options = { ...settings, ...made, podTemplate, image: release.postgresImage, claimName: claimNameOf(instance) }
-  return databaseStatefulSet(instance, options)
+  return { ...settings, ...made, podTemplate, image: release.postgresImage, claimName: claimNameOf(instance) }
 }
 
 /** A claim that is there keeps its class and never shrinks; the schema refuses the latter, but a restore may have made it larger. */
@@ -118,7 +120,9 @@ function claim(observed: Observed, database: ManagedDatabase, name: string): Man
   })
 }
 
-function judge(observed: Observed, actions: Action[], held?: Step): Step {
+type Restart = { causes: readonly RestartCause[]; held: Step | undefined }
+
+function judge(observed: Observed, actions: Action[], { causes, held }: Restart): Step {
   const { instance } = observed
   const volumeSize = liveClaim(observed)?.spec?.resources?.requests?.storage
   const facts = {
@@ -129,18 +133,22 @@ function judge(observed: Observed, actions: Action[], held?: Step): Step {
   }
   const requeueAfterMs = renewalLookMs(observed)
   const finding = (why: NonNullable<Step['why']>) => ({ type: 'DatabaseReachable', status: 'True', ...why }) as const
-  if (held) return { ...held, actions, facts, findings: [finding(answers(observed))] }
+  if (held) return { ...held, actions, facts, findings: [finding(held.pending ?? answers(observed))] }
   // Nothing that needs the server may begin in the same breath.
   if (actions.some((action) => action.do === 'apply' && action.object.kind === 'StatefulSet')) {
-    return { state: 'waiting', why: CHANGING, actions, facts, requeueAfterMs, findings: [finding(CHANGING)] }
+    const why = changing(causes)
+    return { state: 'waiting', why, actions, facts, requeueAfterMs, findings: [finding(why)] }
   }
   return { state: 'done', actions, facts, requeueAfterMs, findings: [finding(answers(observed))] }
 }
 
-const CHANGING = {
-  reason: 'RestartPending',
-  message: 'The managed PostgreSQL accepts connections; its pod is about to be replaced.',
-} as const
+function changing(causes: readonly RestartCause[]): NonNullable<Step['why']> {
+  if (causes.length === 0) {
+    return { reason: 'Reconciling', message: 'The managed PostgreSQL accepts connections; its StatefulSet is changed.' }
+  }
+  const message = `The managed PostgreSQL accepts connections; its pod is about to be replaced, because ${causesText(causes)}.`
+  return { reason: 'RestartPending', message }
+}
 
 /** Seen by its controller, made as it is wanted, and answering: a pod that is about to be replaced answers, too. */
 function isReady(set: StatefulSet | undefined): boolean {

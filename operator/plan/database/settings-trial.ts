@@ -1,17 +1,18 @@
 import type { ManagedDatabase } from '../../api/instance/database.ts'
-import { CHILD_ANNOTATIONS } from '../../desired/annotations.ts'
 import { databaseConfigHash, type TunedDatabase } from '../../desired/database/config.ts'
 import type { DatabaseSettings } from '../../desired/database/stateful-set.ts'
 import { CONNECTIONS_STEP } from '../../desired/database/tuning.ts'
 import { settingsJob } from '../../desired/runs/settings-job.ts'
 import type { Observed } from '../observed.ts'
 import type { Trouble } from '../pod-trouble.ts'
+import { isOwnDoing } from '../rollout.ts'
 import { advance, isActive, type RunState } from '../runs/runs.ts'
 import { taskImage } from '../runs/task-image.ts'
 import { parseReport, sentenceOf, type TaskReport } from '../runs/task-report.ts'
 import type { Step } from '../step.ts'
-import { liveDatabase } from './live.ts'
-import { waitForTurn } from './restart.ts'
+import { liveDatabase, servedOptions } from './live.ts'
+import { waitForTurn, waitForWindow } from './restart.ts'
+import type { RestartCause } from './restart-causes.ts'
 
 /** No server that was made by the operator has more. */
 const MOST_CONNECTIONS = 10_000
@@ -25,8 +26,10 @@ const DONE: Step = { state: 'done' }
 export function checkSettings(observed: Observed, database: TunedDatabase): Step {
   const { instance } = observed
   const key = databaseConfigHash(instance, database)
-  const isNeeded = isAtStake(observed, key)
-  if (!isNeeded && !isActive(instance.status?.runs?.settings)) return DONE
+  const isWished = isAtStake(observed, key)
+  const pending = isWished ? waitForWindow(observed, [causeOf(observed)]) : undefined
+  const isNeeded = isWished && pending === undefined && observed.rollout !== 'held'
+  if (!isNeeded && !isActive(instance.status?.runs?.settings)) return pending ?? DONE
   const trial = advance(observed, {
     kind: 'settings',
     key,
@@ -34,16 +37,16 @@ export function checkSettings(observed: Observed, database: TunedDatabase): Step
     transientCodes: ['failed', 'deadline'],
   })
   const { run, actions, requeueAfterMs } = trial
-  const step = isNeeded ? judge(observed, key, trial) : DONE
+  const step = isNeeded ? judge(observed, key, trial) : (pending ?? DONE)
   return { requeueAfterMs, ...step, actions, ...(run && { facts: { runs: { settings: run } } }) }
 }
 
 /** What the server that is there was made with; undefined where there is none. */
 export function servedSettings(observed: Observed): DatabaseSettings | undefined {
-  const template = liveDatabase(observed)?.spec?.template
-  const configuration = template?.metadata?.annotations?.[CHILD_ANNOTATIONS.configuration]
-  const resources = template?.spec?.containers?.find(({ name }) => name === 'postgres')?.resources
-  return configuration && resources ? { configuration, resources } : undefined
+  const live = liveDatabase(observed)
+  if (live === undefined) return undefined
+  const { configuration, resources } = servedOptions(live)
+  return configuration === '' ? undefined : { configuration, resources }
 }
 
 /**
@@ -97,7 +100,11 @@ const RUNNING: Step = {
 }
 
 function restart(observed: Observed): Step {
-  return waitForTurn(observed, 'The database restarts with its new settings') ?? DONE
+  return waitForTurn(observed, [causeOf(observed)]) ?? DONE
+}
+
+function causeOf(observed: Observed): RestartCause {
+  return { text: 'its settings change', isOwn: isOwnDoing(observed) }
 }
 
 const GOES_ON = 'The database keeps its old settings.'

@@ -47,7 +47,7 @@ export async function applyManifest(file: 'install.yaml' | 'monitoring.yaml', pl
   const folder = await mkdtemp(join(tmpdir(), 'sonoma-manifests-'))
   try {
     const images = { image: SERVICE_IMAGE, postgresImage: POSTGRES_IMAGE, pullPolicy: 'IfNotPresent', pullSecrets: [] }
-    manifestsApp({ version: 'test', ...place, ...images }, folder).synth()
+    manifestsApp({ version: 'test', maxConcurrentRollouts: '', ...place, ...images }, folder).synth()
     const apply = ['apply', '--server-side', '--force-conflicts', '-f', join(folder, file)]
     // The namespace is made by the same file, and may be a moment behind.
     await eventually(() => kubectl(apply), { timeoutMs: 30_000 })

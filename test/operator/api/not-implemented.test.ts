@@ -57,7 +57,11 @@ describe('a field that is marked as not implemented', () => {
     expect(roots).toEqual([
       'spec.migrations.rehearse',
       'spec.backup',
-      'spec.maintenance',
+      'spec.maintenance.vacuum',
+      'spec.maintenance.reindex',
+      'spec.maintenance.documents',
+      'spec.maintenance.queues',
+      'spec.maintenance.suspend',
       'status.backup',
       'status.maintenance',
       'status.runs.backup',
@@ -65,7 +69,9 @@ describe('a field that is marked as not implemented', () => {
       'status.runs.restore',
       'status.runs.maintain',
     ])
-    expect(roots.map(lastName).filter(isUsed)).toEqual([])
+    // A name that an implemented field has as well says nothing.
+    const others = instance.filter(({ path }) => !marked.includes(path)).map(({ path }) => lastName(path))
+    expect(roots.map(lastName).filter((name) => isUsed(name) && !others.includes(name))).toEqual([])
   })
 
   test('has a column that says so', () => {

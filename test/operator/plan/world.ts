@@ -8,7 +8,7 @@ import { isRecord } from '../../../operator/plan/differs.ts'
 import type { Deployment, Job, LiveEvent, Pod, StatefulSet } from '../../../operator/plan/live-objects.ts'
 import { isAtomic, placeIn } from '../../../operator/plan/merge-rules.ts'
 import type { Observed, RunRequest, SecretState } from '../../../operator/plan/observed.ts'
-import { type Plan, plan, startsRun, stepsOf } from '../../../operator/plan/plan.ts'
+import { begins, type Plan, plan, stepsOf } from '../../../operator/plan/plan.ts'
 import { unexplained } from '../../../operator/plan/unexplained.ts'
 import { statusOf } from '../../../operator/reconcile/status.ts'
 
@@ -51,6 +51,8 @@ export class World {
   schemaReading: Observed['schemaReading']
   /** What was said last of an object, by its uid; heard only by those who ask. */
   readonly events = new Map<string, LiveEvent>()
+  window: Observed['window']
+  rollout: Observed['rollout']
   /** Every Job that was ever made. */
   readonly made: string[] = []
   /** How often the password of the managed database was changed. */
@@ -72,7 +74,9 @@ export class World {
     const { now, instance, release, children, jobs, pods, requests, schemaReading } = this
     const others = { ...(direct && { directSecret: direct }), ...(replication && { replicationSecret: replication }) }
     const secrets = { serviceSecret: service, ownerSecret: owner, ...others }
-    const world = { now, instance, release, children, jobs, pods, requests, schemaReading, ...secrets }
+    const { window, rollout } = this
+    const state = { ...(window && { window }), ...(rollout && { rollout }) }
+    const world = { now, instance, release, children, jobs, pods, requests, schemaReading, ...secrets, ...state }
     const silent = new Set(unexplained(world).map(({ metadata }) => metadata.uid))
     return { ...world, lastEvents: new Map([...this.events].filter(([uid]) => silent.has(uid))) }
   }
@@ -80,7 +84,7 @@ export class World {
   /** One reconcile as reconcile.ts does it; answers the actions. */
   step(): Action[] {
     const first = plan(this.observed())
-    if (startsRun(this.observed(), first)) this.#record(first)
+    if (begins(this.observed(), first)) this.#record(first)
     const next = plan(this.observed())
     const actions = stepsOf(next).flatMap((step) => step.actions ?? [])
     for (const action of actions) this.#carryOut(action)

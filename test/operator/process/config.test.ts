@@ -28,6 +28,7 @@ describe('the configuration', () => {
       watchNamespaces: [],
       namespace: 'default',
       workers: 10,
+      maxConcurrentRollouts: undefined,
       lease: { name: 'sonoma-storage-operator', durationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000 },
       healthPort: 8081,
       metricsPort: 9095,
@@ -43,6 +44,7 @@ describe('the configuration', () => {
       WORKERS: '',
       LOG_LEVEL: 'DEBUG',
       API_SERVER_PORTS: '443, 8443',
+      MAX_CONCURRENT_ROLLOUTS: '3',
     }
     expect(loadConfig({ ...IN_CLUSTER, ...env, KUBECONFIG: '/k' })).toMatchObject({
       watchNamespaces: ['a', 'b'],
@@ -51,6 +53,7 @@ describe('the configuration', () => {
       workers: 10,
       logLevel: 'debug',
       apiServerPorts: [443, 8443],
+      maxConcurrentRollouts: 3,
       kubeconfig: '/k',
     })
   })
@@ -60,6 +63,8 @@ describe('the configuration', () => {
     ['WATCH_NAMESPACES', 'Search'],
     ['POD_NAMESPACE', '-x'],
     ['WORKERS', '0'],
+    ['MAX_CONCURRENT_ROLLOUTS', '0'],
+    ['MAX_CONCURRENT_ROLLOUTS', '5%'],
     ['WORKERS', '1.5'],
     ['LEASE_DURATION', '15'],
     ['SERVICE_IMAGE', 'a b'],

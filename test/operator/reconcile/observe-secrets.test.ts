@@ -142,7 +142,7 @@ describe('the credentials of a managed database', () => {
     const observed = await cluster.observe()
     expect(observed.ownerSecret).toEqual({ state: 'unread' })
     const { steps } = plan(observed)
-    expect(Object.keys(steps)).toEqual(['surroundings'])
+    expect(Object.keys(steps)).toEqual(['surroundings', 'rollout'])
     expect(steps.surroundings).toMatchObject({ state: 'waiting', why: { reason: 'Reconciling' } })
     expect(steps.surroundings?.actions).toMatchObject([{ do: 'issue', content: 'hashKey' }])
   })
