@@ -1,5 +1,5 @@
 import { HASH_KEY_FIELD, hashKeySecret } from '../desired/hash-key.ts'
-import { type Keeping, obstacleOf } from './keep.ts'
+import { type Keeping, obstacleOf } from './children/keep.ts'
 import { findChild, type Observed } from './observed.ts'
 import type { Step } from './step.ts'
 

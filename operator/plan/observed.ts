@@ -3,7 +3,7 @@ import type { KubeObject } from '../api/object.ts'
 import type { StorageBackup } from '../api/storage-backup.ts'
 import type { StorageInstance } from '../api/storage-instance.ts'
 import type { StorageRestore } from '../api/storage-restore.ts'
-import type { Contest } from './contest.ts'
+import type { Contest } from './children/contest.ts'
 import type { Claim, Deployment, Job, LiveEvent, Pod, StatefulSet } from './live-objects.ts'
 
 /**

@@ -1,9 +1,9 @@
-import { adoptions } from './adopt.ts'
+import { adoptions } from './children/adopt.ts'
+import { drop, keep } from './children/keep.ts'
+import { obstacleStep } from './children/obstacles.ts'
 import { builtChildren, unwantedChildren } from './children/table.ts'
 import { keepHashKey } from './hash-key.ts'
-import { drop, keep } from './keep.ts'
 import type { Observed } from './observed.ts'
-import { obstacleStep } from './obstacles.ts'
 import { leftovers } from './runs/runs.ts'
 import type { Step } from './step.ts'
 

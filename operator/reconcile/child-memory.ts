@@ -1,8 +1,8 @@
 import type { KubeObject } from '../api/object.ts'
 import type { Action } from '../plan/action.ts'
-import { admissionOf } from '../plan/admission.ts'
-import { type Contest, prolonged } from '../plan/contest.ts'
-import { covers } from '../plan/differs.ts'
+import { admissionOf } from '../plan/children/admission.ts'
+import { type Contest, prolonged } from '../plan/children/contest.ts'
+import { covers } from '../plan/children/differs.ts'
 import { findChild, type Observed } from '../plan/observed.ts'
 
 type Apply = Extract<Action, { do: 'apply' }>

@@ -11,9 +11,9 @@ import type { Manifest } from '../../desired/child.ts'
 import { DATABASE_PORT } from '../../desired/database/service.ts'
 import { apiNetworkPolicy, databaseNetworkPolicy, taskNetworkPolicy } from '../../desired/network-policies.ts'
 import { claimNameOf } from '../database/managed.ts'
-import { isTaken } from '../foreign.ts'
 import type { Autoscaler } from '../live-objects.ts'
 import { findOwn, type Observed, type SecretState } from '../observed.ts'
+import { isTaken } from './foreign.ts'
 
 type World = Pick<Observed, 'instance' | 'children'>
 

@@ -1,6 +1,6 @@
 import { type DatabaseOptions, databaseStatefulSet } from '../../desired/database/stateful-set.ts'
-import { covers, differs, stamped } from '../differs.ts'
-import { differenceOf } from '../keep.ts'
+import { covers, differs, stamped } from '../children/differs.ts'
+import { differenceOf } from '../children/keep.ts'
 import type { Observed, StatefulSet } from '../observed.ts'
 import { isOwnDoing } from '../rollout.ts'
 import { liveDatabase, type ServedOptions, servedOptions } from './live.ts'

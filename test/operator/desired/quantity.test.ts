@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compareQuantities, isSameQuantity, parseQuantity } from '../../../operator/desired/quantity.ts'
-import { covers } from '../../../operator/plan/differs.ts'
+import { covers } from '../../../operator/plan/children/differs.ts'
 
 const GIB = 2 ** 30
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { RunStatus } from '../../../operator/api/instance/status.ts'
-import { covers } from '../../../operator/plan/differs.ts'
+import { covers } from '../../../operator/plan/children/differs.ts'
 import type { Job, Pod, StatefulSet } from '../../../operator/plan/live-objects.ts'
 import { plan, stepsOf } from '../../../operator/plan/plan.ts'
 import { advance, isActive, type RunNeed } from '../../../operator/plan/runs/runs.ts'

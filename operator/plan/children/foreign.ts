@@ -1,6 +1,6 @@
-import type { KubeObject } from '../api/object.ts'
-import type { Action } from './action.ts'
-import { findChild, isOurs, type Observed } from './observed.ts'
+import type { KubeObject } from '../../api/object.ts'
+import type { Action } from '../action.ts'
+import { findChild, isOurs, type Observed } from '../observed.ts'
 
 /**
  * The object of somebody else that an action would change or delete; undefined where there is none. No check has to know

@@ -1,6 +1,6 @@
-import type { Action } from './action.ts'
+import type { Action } from '../action.ts'
+import type { Step } from '../step.ts'
 import type { Keeping, Obstacle } from './keep.ts'
-import type { Step } from './step.ts'
 
 const LOOK_AGAIN_MS = 30_000
 

@@ -1,7 +1,7 @@
-import type { KubeObject } from '../api/object.ts'
-import { ownerReference } from '../desired/child.ts'
-import type { Action } from './action.ts'
-import { isLabelled, type Observed } from './observed.ts'
+import type { KubeObject } from '../../api/object.ts'
+import { ownerReference } from '../../desired/child.ts'
+import type { Action } from '../action.ts'
+import { isLabelled, type Observed } from '../observed.ts'
 
 /**
  * Gives Secrets and Jobs back their owner, where an instance of this name was deleted without them (`--cascade=orphan`). They

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { KubeObject } from '../api/object.ts'
-import type { Manifest } from '../desired/child.ts'
+import type { KubeObject } from '../../api/object.ts'
+import type { Manifest } from '../../desired/child.ts'
 import { entryLike, isRecord } from './differs.ts'
 import { isAtomic, mergeKeysAt, placeIn } from './merge-rules.ts'
 

@@ -1,10 +1,10 @@
-import type { KubeObject } from '../api/object.ts'
-import type { Manifest } from '../desired/child.ts'
-import type { Action } from './action.ts'
+import type { KubeObject } from '../../api/object.ts'
+import type { Manifest } from '../../desired/child.ts'
+import type { Action } from '../action.ts'
+import { findChild, isLabelled, isOurs, type Observed } from '../observed.ts'
 import { admissionOf } from './admission.ts'
 import { restoreDueMs, settledDueMs, UNDONE_AT_ONCE } from './contest.ts'
 import { differs, stamped } from './differs.ts'
-import { findChild, isLabelled, isOurs, type Observed } from './observed.ts'
 
 /** What keeping one child as it is wanted takes: nothing, an apply, or patience. */
 export type Keeping = { actions: Action[]; obstacle?: Obstacle }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { KubeObject } from '../api/object.ts'
-import { CHILD_ANNOTATIONS } from '../desired/annotations.ts'
-import type { Manifest } from '../desired/child.ts'
-import { isSameQuantity } from '../desired/quantity.ts'
+import type { KubeObject } from '../../api/object.ts'
+import { CHILD_ANNOTATIONS } from '../../desired/annotations.ts'
+import type { Manifest } from '../../desired/child.ts'
+import { isSameQuantity } from '../../desired/quantity.ts'
 import { isAtomic, isQuantityAt, mergeKeysAt, placeIn } from './merge-rules.ts'
 
 /** The same object with the hash of all of it in an annotation. */

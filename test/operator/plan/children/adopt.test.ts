@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { LABELS } from '../../../operator/api/labels.ts'
-import type { KubeObject } from '../../../operator/api/object.ts'
-import type { StatefulSet } from '../../../operator/plan/live-objects.ts'
-import { instanceOf, START, World } from './world.ts'
+import { LABELS } from '../../../../operator/api/labels.ts'
+import type { KubeObject } from '../../../../operator/api/object.ts'
+import type { StatefulSet } from '../../../../operator/plan/live-objects.ts'
+import { instanceOf, START, World } from '../world.ts'
 
 const all = (world: World): KubeObject[] => [...world.children, ...world.jobs]
 const isData = ({ kind }: KubeObject) => kind === 'PersistentVolumeClaim'
