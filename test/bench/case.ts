@@ -54,6 +54,8 @@ export type Case = {
   /** Rows of a first turn; later ones are as large as fits the time. `fixed` keeps this amount, and warms up with one turn. */
   amount: number
   fixed?: boolean
+  /** Rows that all turns of a side take from: together they take three quarters of them at most. */
+  stock?: (bench: Bench) => number
   /** Amounts are multiples of this: the batch times the connections. */
   granule: number
   /** Most rounds by default, for cases that take minutes. */

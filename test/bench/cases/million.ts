@@ -11,6 +11,8 @@ const FAR_SECONDS = 30 * 24 * 3_600
 const LEASE_SECONDS = 12 * 3_600
 /** The longest delay of a free host is so many times longer than the shortest. */
 const MOST_DELAYS = 2
+/** Of the items so many are of free hosts: the stock of the turns. */
+const FREE_SHARE = 0.4
 const STAGGERED_MS = 60_000
 const CONNECTIONS = 8
 const POP = 50
@@ -29,7 +31,7 @@ function hostsOf(bench: Bench) {
   }
 }
 
-/** The free hosts have two fifths of the items, so that the rounds do not empty them; all are mixed in arrival and priority. */
+/** The items of all hosts are mixed in arrival and priority. */
 async function pushMixed(bench: Bench): Promise<void> {
   const { free, delayed, blocked, full } = hostsOf(bench)
   const busy = [...delayed, ...blocked, ...full]
@@ -39,7 +41,7 @@ async function pushMixed(bench: Bench): Promise<void> {
     const requests = Array.from({ length: Math.min(100, (total - start) / batch) }, (_, number) => {
       const items = Array.from({ length: batch }, (_, offset) => {
         const index = scattered(start + number * batch + offset, total)
-        const host = index < total * 0.4 ? free[index % free.length] : busy[index % busy.length]
+        const host = index < total * FREE_SHARE ? free[index % free.length] : busy[index % busy.length]
         return itemFor(urlOn(host ?? '', index), index)
       })
       return { method: 'POST', path: '/api/queue', body: { operation: 'push', queue: QUEUE, items } }
@@ -130,6 +132,7 @@ const POLITE: Case = {
   ],
   amount: 8_000,
   granule: CONNECTIONS * POP,
+  stock: (bench) => bench.scale(ITEMS) * FREE_SHARE,
   setUp: setUpPolite,
   turn: politeTurn,
   check: settle,
