@@ -28,6 +28,13 @@ export function containerEnd({ metadata, status }: Pod): ContainerEnd | undefine
   return own?.state?.terminated
 }
 
+/** Whether something else in a pod of a Job goes on although the task has ended. */
+export function hasSidecarAtWork(pods: readonly Pod[], job: Job): boolean {
+  return podsOf(pods, job).some(
+    (pod) => containerEnd(pod) && pod.status?.containerStatuses?.some(({ state }) => state?.running !== undefined),
+  )
+}
+
 /** The pods of a Job. */
 export function podsOf(pods: readonly Pod[], { metadata }: Job): Pod[] {
   return pods.filter((pod) => pod.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid))

@@ -11,7 +11,7 @@ import type { Job, Observed, Pod } from '../observed.ts'
 import type { Trouble } from '../pod-trouble.ts'
 import { mayBegin } from '../turn.ts'
 import { ageMs, lookAfterMs } from '../unexplained.ts'
-import { containerEnd, endOf, type JobEnd, podsOf, taskEnd } from './job-end.ts'
+import { containerEnd, endOf, hasSidecarAtWork, type JobEnd, podsOf, taskEnd } from './job-end.ts'
 import { jobTrouble } from './job-trouble.ts'
 import { parseReport, type TaskReport } from './task-report.ts'
 
@@ -104,11 +104,13 @@ function retry(observed: Observed, need: RunNeed, run: RunStatus): RunState {
 /** Removes Jobs that go on although their run is over: those that were to be stopped, and those with sidecars that never exit. */
 export function leftovers({ instance, jobs, pods }: Observed): Action[] {
   const runs = Object.values(instance.status?.runs ?? {})
-  const isOver = (job: Job) => {
+  const isLeft = (job: Job) => {
     const run = runs.find(({ name }) => name === job.metadata.name)
-    return run === undefined ? taskEnd(pods, job) !== undefined : !isActive(run)
+    if (run && isActive(run)) return false
+    // A task that has ended soon ends its Job, which then stays to be read; a Job of no known run may only just begin.
+    return taskEnd(pods, job) === undefined ? run !== undefined : hasSidecarAtWork(pods, job)
   }
-  return jobs.filter((job) => endOf(job) === undefined && isOver(job)).map(removal)
+  return jobs.filter((job) => endOf(job) === undefined && isLeft(job)).map(removal)
 }
 
 /** A run of which nothing was made is over, and may be asked for again at once. */

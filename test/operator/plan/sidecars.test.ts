@@ -6,13 +6,16 @@ import { instanceOf, World } from './world.ts'
 
 const PROXY: ContainerStatus = { name: 'istio-proxy', ready: true, state: { running: {} } }
 
+type TaskEnd = { exitCode?: number; others?: ContainerStatus[] }
+
 /** The task of a Job ends, and a sidecar that knows nothing of it goes on: the Job does not end. */
-function endTask(world: World, name: string, report: object | undefined, exitCode = 0): void {
+function endTask(world: World, name: string, report: object | undefined, end: TaskEnd = {}): void {
+  const { exitCode = 0, others = [PROXY] } = end
   const pod = world.pods.find(({ metadata }) => metadata.name === `${name}-x`)
   if (pod === undefined) throw new Error(`There is no pod of ${name}`)
   const terminated = { exitCode, message: report && JSON.stringify(report), finishedAt: world.now.toISOString() }
   const task = { name: pod.metadata.labels?.['app.kubernetes.io/component'] ?? '', state: { terminated } }
-  pod.status = { phase: 'Running', containerStatuses: [PROXY, task] }
+  pod.status = { phase: 'Running', containerStatuses: [...others, task] }
 }
 
 function migrating(): { world: World; job: string } {
@@ -49,7 +52,7 @@ describe('a sidecar that never exits', () => {
 
   test('does not keep a run from failing, with its own report', () => {
     const { world, job } = migrating()
-    endTask(world, job, { code: 'failed', error: 'column "x" does not exist' }, 1)
+    endTask(world, job, { code: 'failed', error: 'column "x" does not exist' }, { exitCode: 1 })
     world.step()
     expect(world.instance.status?.runs?.migrate).toMatchObject({ phase: 'Failed' })
     expect(world.condition('SchemaUpToDate')?.message).toContain('column "x" does not exist')
@@ -74,7 +77,7 @@ describe('a sidecar that never exits', () => {
   test('does not speak for the task, however it ends itself', () => {
     const { world, job } = migrating()
     const killed = { ...PROXY, state: { terminated: { exitCode: 137, reason: 'OOMKilled', message: '{"code":"ok"}' } } }
-    endTask(world, job, undefined, 143)
+    endTask(world, job, undefined, { exitCode: 143 })
     const pod = world.pods.find(({ metadata }) => metadata.name === `${job}-x`)
     pod?.status?.containerStatuses?.splice(0, 1, killed)
     world.pass(11)
@@ -120,4 +123,13 @@ describe('a sidecar that never exits', () => {
     world.settle()
     expect(names(world)).not.toContain(probe)
   })
+})
+
+test('without a sidecar the Job of a run that has ended stays, with its logs, although it ends a moment later', () => {
+  const { world, job } = migrating()
+  endTask(world, job, DONE, { others: [] })
+  world.step()
+  expect(world.instance.status?.runs?.migrate).toMatchObject({ phase: 'Succeeded', name: job })
+  for (let round = 0; round < 3; round += 1) world.step()
+  expect(names(world)).toContain(job)
 })
