@@ -12,7 +12,7 @@ const QUOTA = {
   metadata: { name: 'compute' },
   spec: { hard: { 'limits.cpu': '8' } },
 }
-const limited = (memory: string) => ({ resources: { limits: { cpu: '1', memory } } })
+const limited = (memory: string) => ({ resources: { requests: { cpu: '50m' }, limits: { cpu: '1', memory } } })
 const managed = (more: object) => ({ storage: { size: '512Mi', storageClassName: 'loop' }, ...more })
 const whole = {
   api: { replicas: 1, ...limited('512Mi') },
