@@ -10,6 +10,8 @@ const DAY_MS = 86_400_000
 const LIFE_MS = 3_650 * DAY_MS
 /** So long before its end a certificate is renewed: time enough for an operator that is away, or an instance that is paused. */
 const RENEW_BEFORE_MS = 90 * DAY_MS
+/** So long before its end the server is not left with an old one any more. */
+const URGENT_MS = 30 * DAY_MS
 const LEAST_LOOK_MS = 10_000
 
 /** The notes of a certificate that is made now: until when it is valid. */
@@ -45,6 +47,12 @@ export function servedCertificate(observed: Observed): string | undefined {
   const wanted = wantedCertificate(observed)
   if (wanted === undefined || isTrusted(observed, wanted)) return wanted
   return liveDatabase(observed)?.spec?.template?.metadata?.annotations?.[CHILD_ANNOTATIONS.certificate]
+}
+
+/** Whether the certificate that the server was started with is good for as long as a restart may have to wait. */
+export function lastsForNow(observed: Observed, served: string | undefined): boolean {
+  const madeAt = Date.parse(served ?? liveCertificate(observed)?.metadata.creationTimestamp ?? '')
+  return !(madeAt + LIFE_MS - observed.now.getTime() < URGENT_MS)
 }
 
 function liveCertificate(observed: Observed): KubeObject | undefined {

@@ -3,9 +3,10 @@ import { covers, differs, stamped } from '../children/differs.ts'
 import { differenceOf } from '../children/keep.ts'
 import type { Observed, StatefulSet } from '../observed.ts'
 import { isOwnDoing } from '../rollout.ts'
+import { lastsForNow } from './certificate.ts'
 import { liveDatabase, type ServedOptions, servedOptions } from './live.ts'
 
-/** Why a server is started anew; `isOwn`: nobody asked for it, so that it can wait. */
+/** Why a server is started anew; `isOwn`: nobody asked for it and it can wait. */
 export type RestartCause = { text: string; isOwn: boolean }
 
 /**
@@ -36,7 +37,11 @@ function changes(observed: Observed, live: StatefulSet, options: DatabaseOptions
     [served.configuration !== options.configuration, 'its settings change', isOwn],
     [hasOtherResources, 'its resources change', isOwn],
     [served.secretVersion !== options.secretVersion, 'its credentials change', false],
-    [served.certificate !== options.certificate, 'its certificate was renewed', true],
+    [
+      served.certificate !== options.certificate,
+      'its certificate was renewed',
+      lastsForNow(observed, served.certificate),
+    ],
     [served.claimName !== options.claimName, `its data moves to the claim ${options.claimName}`, false],
     [isBuiltOtherwise(observed, live, { ...options, ...served }), BUILT_OTHERWISE, isOwn],
   ]

@@ -62,6 +62,23 @@ describe('the certificate of a managed database', () => {
     expect(world.made).toHaveLength(1)
   })
 
+  test('waits with its restart for the maintenance window, but not until the old one is about to end', () => {
+    const world = settled()
+    Object.assign(secret(world)?.metadata ?? {}, { creationTimestamp: world.now.toISOString() })
+    world.window = { state: 'closed' }
+    world.pass((LIFE_DAYS - 90) * DAY)
+    world.settle()
+    const renewed = noteOf(service(world))
+    expect([renewed, noteOf(server(world))]).toEqual([expect.any(String), undefined])
+    expect(world.condition('Ready')).toMatchObject({ status: 'True', reason: 'RestartPending' })
+    world.pass(59 * DAY)
+    world.settle()
+    expect(noteOf(server(world))).toBeUndefined()
+    world.pass(2 * DAY)
+    world.settle()
+    expect(noteOf(server(world))).toBe(renewed)
+  })
+
   test('of a Secret without a note counts from when that was made', () => {
     const world = settled()
     const metadata = { annotations: {}, creationTimestamp: '2026-11-23T02:15:00Z' }
