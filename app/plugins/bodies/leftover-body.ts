@@ -2,6 +2,7 @@ import type { IncomingMessage, Server } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { App } from '../../schemas/app.ts'
+import { endSoon } from '../end-soon.ts'
 import { announcesBody } from './body-rules.ts'
 
 /** What a client sends beside its answer is read and dropped within these bounds, which nobody shares and that hold no memory. */
@@ -16,7 +17,6 @@ export type LeftoverBounds = {
 export const LEFTOVER_BOUNDS: LeftoverBounds = { bytes: 64 * 1_048_576, ms: 3_000, connections: 200 }
 /** A rest that is no longer than this, as announced, leaves the connection usable. */
 const KEEP_ALIVE_BYTES = 65_536
-const ENDING_MS = 500
 
 /**
  * Deals with bodies that are answered before they were read. Closing a connection with unread data resets it, and a reset
@@ -78,19 +78,13 @@ export class LeftoverBodies {
     this.#connections -= 1
     clearTimeout(timer)
     raw.off('data', onData)
-    if (!isWhole(raw)) endSoon(raw)
+    // The end of the answer ends the connection, unless that is not read either.
+    if (!isWhole(raw)) endSoon(raw.pause())
   }
 }
 
 function isWhole(raw: IncomingMessage): boolean {
   return raw.complete || raw.readableEnded
-}
-
-/** The end of the answer ends the connection, unless that is not read either. */
-function endSoon(raw: IncomingMessage): void {
-  raw.pause()
-  const timer = setTimeout(() => raw.destroy(), ENDING_MS)
-  raw.once('close', () => clearTimeout(timer))
 }
 
 /** A route that reads its body while it answers deals with the rest of it. */

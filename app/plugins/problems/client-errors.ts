@@ -3,10 +3,8 @@ import { type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { Problem } from '../../errors.ts'
 import { PROBLEM_MEDIA_TYPE, problemDocument } from '../../schemas/problem.ts'
+import { endSoon } from '../end-soon.ts'
 import { SECURITY_HEADERS } from '../security-headers.ts'
-
-/** For the answer to reach the caller: closing a socket that has unread data resets it, and a reset may overtake the answer. */
-const ENDING_MS = 500
 
 type ParserError = Error & { code?: string }
 /** The answer that a socket is in the middle of; Node.js itself looks at it in the same place. */
@@ -24,12 +22,6 @@ export function answerClientErrors(server: Server): void {
     socket.end(rawAnswer(toProblem(error)))
     endSoon(socket)
   })
-}
-
-/** Once the last word is said, nobody reads the socket, so it would not notice for long that its peer has gone. */
-function endSoon(socket: Socket): void {
-  const timer = setTimeout(() => socket.destroy(), ENDING_MS)
-  socket.once('close', () => clearTimeout(timer))
 }
 
 function toProblem(error: ParserError): Problem {
