@@ -55,8 +55,8 @@ export class Reconciler {
     const [instance] = this.#instances.newest(key, cached === undefined ? [] : [cached])
     try {
       if (instance === undefined) return await this.#leave(key, signal)
-      const observed = this.#inTurn(await this.#observe(instance, signal))
-      return await this.#carryOut(observed, plan(observed), signal)
+      const { observed, planned } = this.#inTurn(await this.#observe(instance, signal))
+      return await this.#carryOut(observed, planned, signal)
     } catch (error) {
       // The caches were behind, and what they lack is on its way.
       if (error instanceof ApiError && error.isConflict) return { requeueAfterMs: OUTDATED_LOOK_MS }
@@ -65,13 +65,15 @@ export class Reconciler {
   }
 
   /** What nobody asked for, such as what a new release changes, waits until other instances are done with theirs. */
-  #inTurn(observed: Observed): Observed {
+  #inTurn(observed: Observed): { observed: Observed; planned: Plan } {
     const { instance } = observed
-    if (isRollout(observed, plan(observed))) {
-      return { ...observed, rollout: this.#rollouts.mayChange(instance) ? 'taken' : 'held' }
+    const planned = plan(observed)
+    if (!isRollout(observed, planned)) {
+      this.#rollouts.leave(keyOf(instance))
+      return { observed, planned }
     }
-    this.#rollouts.leave(keyOf(instance))
-    return observed
+    const world: Observed = { ...observed, rollout: this.#rollouts.mayChange(instance) ? 'taken' : 'held' }
+    return { observed: world, planned: plan(world) }
   }
 
   /** What there is to say of an instance that is not there (any more). */
@@ -104,12 +106,13 @@ export class Reconciler {
    * A run is written down before anything of it is made: after a crash in between, the run is found without its Job, and the
    * Job is made then; a second run could only be started from a status that is older, and that the API server refuses.
    */
-  async #carryOut(observed: Observed, planned: Plan, signal: AbortSignal): Promise<ReconcileResult> {
-    if (begins(observed, planned)) {
+  async #carryOut(observed: Observed, planned: Plan, signal: AbortSignal, isWritten = false): Promise<ReconcileResult> {
+    // The status that a Job is made from may be an old one, whose run is over by now.
+    if (begins(observed, planned) || (makesJob(planned) && !isWritten)) {
       const status = statusOf(observed, planned)
       const instance = await this.#instances.write(keyOf(observed.instance), observed.instance, { status, signal })
       const next = { ...observed, instance }
-      return this.#carryOut(next, plan(next), signal)
+      return this.#carryOut(next, plan(next), signal, true)
     }
     const steps = stepsOf(planned)
     const actions = steps.flatMap((step) => step.actions ?? [])
@@ -117,7 +120,7 @@ export class Reconciler {
     const memory = this.#memory
     if (await learnAdmissions({ client, observed, signal, memory }, actions)) {
       const next = { ...observed, ...memory.of(observed.instance) }
-      return this.#carryOut(next, plan(next), signal)
+      return this.#carryOut(next, plan(next), signal, isWritten)
     }
     const instance = keyOf(observed.instance)
     const onDone = (action: Action) => log.info({ instance, action: action.do, ...nameOf(action) }, 'carried out')
@@ -143,4 +146,8 @@ export class Reconciler {
     this.#readings.schemas.keepOnly(uids)
     this.#memory.keepOnly(uids)
   }
+}
+
+function makesJob(planned: Plan): boolean {
+  return stepsOf(planned).some(({ actions = [] }) => actions.some((action) => action.do === 'create'))
 }

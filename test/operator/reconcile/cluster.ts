@@ -200,6 +200,7 @@ export class Cluster {
     if (place.subresource === 'status') return this.#writeStatus(live, wanted, place)
     if (metadata.uid !== undefined && live?.metadata.uid !== metadata.uid) throw conflict('Precondition failed')
     if (live && query?.force === false && !isOurs(this.world.instance, live)) throw conflict('another manager has it')
+    if (live === undefined && isFragment(wanted)) throw new ApiError(422, 'Invalid', 'spec.template: Required value')
     if (query?.dryRun) return mergeInto(live, wanted)
     this.world.put(wanted)
     return this.#find({ kind, name: metadata.name })
@@ -274,6 +275,11 @@ function guarded<T extends { metadata?: { resourceVersion?: string } }>(live: Ku
   const known = body.metadata?.resourceVersion
   if (known !== undefined && known !== (live.metadata.resourceVersion ?? '')) throw conflict('it has been modified')
   return body
+}
+
+/** A part of a Deployment, such as its replicas alone, changes one and makes none. */
+function isFragment({ kind, spec }: Manifest): boolean {
+  return kind === 'Deployment' && (spec as { template?: object } | undefined)?.template === undefined
 }
 
 function conflict(message: string): ApiError {
