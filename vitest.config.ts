@@ -1,4 +1,7 @@
 import { defineConfig } from 'vitest/config'
+import { faultTests } from './test/fault/files.ts'
+
+const apart = process.env.TEST_FAULT === 'apart' ? faultTests : []
 
 /**
  * `npm test`: everything that needs nothing but this machine. The cluster and the benchmark have commands of their own;
@@ -7,9 +10,9 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/cluster/**', 'test/image/**', '**/node_modules/**'],
+    exclude: ['test/cluster/**', 'test/image/**', '**/node_modules/**', ...apart],
     globalSetup: ['test/support/postgres.ts'],
-    setupFiles: ['test/support/each-file.ts'],
+    setupFiles: ['test/support/seed-properties.ts', 'test/support/each-file.ts'],
     reporters: ['default', './test/support/closing-line.ts'],
     pool: 'forks',
     isolate: true,

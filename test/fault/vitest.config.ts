@@ -1,5 +1,6 @@
 import { defineConfig, mergeConfig } from 'vitest/config'
 import base from '../../vitest.config.ts'
+import { faultTests } from './files.ts'
 
 /**
  * `npm run test:fault`: the tests that break things, whole: 100 kills, 5,000 mutated requests. `TEST_FORM=short` runs them as
@@ -9,12 +10,7 @@ export default mergeConfig(
   { ...base, test: { ...base.test, include: [] } },
   defineConfig({
     test: {
-      include: [
-        'test/fault/**/*.test.ts',
-        'test/fuzz/**/*.test.ts',
-        'test/conformance/schemathesis/*.test.ts',
-        'test/real/crawl*.test.ts',
-      ],
+      include: faultTests,
       env: { TEST_FORM: process.env.TEST_FORM ?? 'long' },
       fileParallelism: false,
       testTimeout: 1_800_000,
