@@ -67,7 +67,7 @@ export function sqlState(error: unknown): string | undefined {
 
 const CONNECTION_LOST = /^(08|57P0|ECONN|ENOTFOUND|EPIPE|ETIMEDOUT|EAI_)/
 // node-postgres gives these no code of their own.
-const BROKEN = /Connection terminated|not queryable|^timeout expired/
+const BROKEN = /Connection terminated|not queryable|^timeout expired|^Query read timeout/
 
 /** What the run reports where something unforeseen was thrown; never with a connection string in it. */
 export function toMigrationError(error: unknown): MigrationError {

