@@ -11,7 +11,14 @@ const MAX_TEXT = 8_192
 const CREDENTIALS = /(?<=\w:\/\/)[^\s/]*@/g
 const CUT_ADDRESS = /(?<=\w:\/\/)[^\s/]*$/
 // Lines are gathered, so that a slow reader of standard output never holds up the event loop; beyond the limit they are lost.
-const OUTPUT = { fd: 1, sync: false, minLength: 4_096, periodicFlush: 200, maxLength: 16 * 1_048_576 }
+const OUTPUT = {
+  fd: 1,
+  sync: false,
+  minLength: 16_384,
+  maxWrite: 32_768,
+  periodicFlush: 200,
+  maxLength: 16 * 1_048_576,
+}
 
 /** A JSON logger. Times are RFC 3339; errors are reduced to what names them, with passwords in addresses blanked out. */
 export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
