@@ -13,6 +13,7 @@ const COMPONENT_OF = {
   metrics: 'metrics',
   db: 'database',
   'db-tls': 'database',
+  'db-backup': 'database',
   'db-ca': 'database',
   wal: 'wal-receiver',
   backup: 'backup',

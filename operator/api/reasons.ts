@@ -28,6 +28,9 @@ export const REASONS = {
   ParameterRefused: 'A PostgreSQL parameter is owned by the operator, or PostgreSQL rejects it.',
   SettingsTrialRunning: 'A Job tries the new PostgreSQL settings on an empty data directory.',
   SettingsTrialFailed: 'The Job that tries the new PostgreSQL settings ended without a result.',
+  ProvisioningRunning:
+    'A Job brings a managed PostgreSQL to the roles, grants and extensions that this version of the operator needs.',
+  ProvisioningFailed: 'That Job failed; migrations wait for it, and the pods keep serving.',
   RestartPending:
     'The managed PostgreSQL is about to restart, or waits for its turn or for the maintenance window; the message says why it restarts. Until then it accepts connections.',
   SecretMissing: 'A Secret or ConfigMap, or a key in one, does not exist.',

@@ -18,6 +18,8 @@ type RunKindEntry = {
  * status.runs. Runs that are recorded in the same second begin in this order.
  */
 export const RUN_KINDS = {
+  // Before a migration, which grants what it makes to the roles that are there.
+  provision: { program: 'provision', image: 'postgres', usesDatabase: true, limitMs: 10 * MINUTE_MS },
   // Indexes of large tables are built in it.
   migrate: { program: 'migrate', image: 'service', usesDatabase: true, limitMs: 6 * HOUR_MS },
   probe: { program: 'probe', image: 'service', usesDatabase: false, limitMs: 2 * MINUTE_MS },

@@ -17,7 +17,7 @@ export type Action =
 /** What somebody else changed is undone. `isEndless`: not for the first time, so that it matters who owns the fields. */
 export type Restore = { isEndless: boolean }
 
-export type RandomContent = 'credentials' | 'certificate' | 'hashKey'
+export type RandomContent = 'credentials' | 'backupCredentials' | 'certificate' | 'hashKey'
 
 /** The object that is meant, and no other that took its name. */
 export type Target = { apiVersion: string; kind: string; namespace: string; name: string; uid: string }

@@ -1,3 +1,4 @@
+import type { ManagedDatabase } from '../api/instance/database.ts'
 import type { RunKind } from '../api/run-kinds.ts'
 import { databaseOf } from '../api/unions.ts'
 import { changesChild } from './action.ts'
@@ -5,6 +6,7 @@ import { checkApi, liveDeployment } from './api/service.ts'
 import { checkDrift } from './database/drift.ts'
 import { checkExternalDatabase } from './database/external.ts'
 import { checkManagedDatabase } from './database/managed.ts'
+import { checkProvisioning } from './database/provisioning.ts'
 import { checkContract, checkSchema, withdrawMigration } from './database/schema.ts'
 import { checkSettings, withServedConnections } from './database/settings-trial.ts'
 import { areSecretsUnread, awaitHashKey } from './hash-key.ts'
@@ -16,7 +18,17 @@ import type { Step } from './step.ts'
 import { checkSurroundings } from './surroundings.ts'
 
 /** The checks of an instance, in their order. */
-export const CHECKS = ['surroundings', 'database', 'settings', 'schema', 'api', 'contract', 'drift', 'rollout'] as const
+export const CHECKS = [
+  'surroundings',
+  'database',
+  'settings',
+  'provisioning',
+  'schema',
+  'api',
+  'contract',
+  'drift',
+  'rollout',
+] as const
 export type CheckName = (typeof CHECKS)[number]
 
 /** What each check made of the world. One that waits for an earlier one and has nothing to do of its own is absent. */
@@ -24,7 +36,7 @@ export type Plan = { steps: Partial<Record<CheckName, Step>>; requests: RequestP
 
 /**
  * What is to be done now, and what is to be said. Pure: the same world gives the same plan, and a world in which the plan
- * was carried out gives one without actions. The order is the promise: database, schema, pods, contracts.
+ * was carried out gives one without actions. The order is the promise: database, what it offers, schema, pods, contracts.
  */
 export function plan(observed: Observed): Plan {
   const { instance } = observed
@@ -34,23 +46,38 @@ export function plan(observed: Observed): Plan {
     const surroundings = awaitHashKey(observed, checkSurroundings(observed, false))
     return { steps: withRollout(observed, { surroundings }), requests }
   }
-  const { database, settings } = checkDatabase(observed)
+  const { database, settings, provisioning, mayMigrate } = checkDatabase(observed)
   const databaseGate = settings === undefined || database.state !== 'done' ? database : settings
   const surroundings = checkSurroundings(observed, databaseGate.state === 'done')
-  // None begins before a restart that is to come, and one that has begun is followed to its end.
-  const mayMigrate = database.state === 'done' && settings?.state !== 'waiting' && observed.rollout !== 'held'
+  // One that has begun is followed to its end.
   const isFollowed = mayMigrate || isUnderWay(observed, 'migrate')
   const schema = isFollowed ? checkSchema(observed) : withdrawMigration(observed)
   // The pods that are there are kept in shape whatever the database does.
   const api = checkApi(observed, { databaseGate, isSchemaReady: isFollowed && schema?.state === 'done' })
   const contract = isFollowed && schema?.state === 'done' ? checkContract(observed, api.state === 'done') : undefined
   const drift = checkDrift(observed)
-  return { steps: withRollout(observed, { surroundings, database, settings, schema, api, contract, drift }), requests }
+  const steps = { surroundings, database, settings, provisioning, schema, api, contract, drift }
+  return { steps: withRollout(observed, steps), requests }
 }
 
-function checkDatabase(observed: Observed): { database: Step; settings?: Step } {
-  const database = databaseOf(observed.instance.spec)
-  if (database.kind === 'External') return { database: checkExternalDatabase(observed, database) }
+type DatabaseSteps = { database: Step; settings?: Step; provisioning?: Step | undefined; mayMigrate: boolean }
+
+function checkDatabase(observed: Observed): DatabaseSteps {
+  const isHeld = observed.rollout === 'held'
+  const wanted = databaseOf(observed.instance.spec)
+  if (wanted.kind === 'External') {
+    const database = checkExternalDatabase(observed, wanted)
+    return { database, mayMigrate: database.state === 'done' && !isHeld }
+  }
+  const { database, settings } = checkServer(observed, wanted)
+  // No run begins before a restart that is to come, nor a migration before what it grants to is there.
+  const isCalm = database.state === 'done' && settings.state !== 'waiting' && !isHeld
+  const isServedAnew = database.pending === undefined && settings.pending === undefined
+  const provisioning = checkProvisioning(observed, isCalm && isServedAnew)
+  return { database, settings, provisioning, mayMigrate: isCalm && (provisioning?.state ?? 'done') === 'done' }
+}
+
+function checkServer(observed: Observed, database: ManagedDatabase): { database: Step; settings: Step } {
   const tuned = withServedConnections(observed, database)
   const settings = checkSettings(observed, tuned)
   const mayRestart = settings.state === 'done' && settings.pending === undefined && observed.rollout !== 'held'

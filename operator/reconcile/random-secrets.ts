@@ -11,6 +11,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509'
 import type { KubeObject } from '../api/object.ts'
+import { BACKUP_ROLE } from '../api/provisions.ts'
 import { CHILD_ANNOTATIONS } from '../desired/annotations.ts'
 import type { Manifest } from '../desired/child.ts'
 import { DATABASE_CA_FILE } from '../desired/database/access.ts'
@@ -33,6 +34,7 @@ export type SecretContent = KubeObject & { data?: Record<string, string> }
  */
 export async function issue(content: RandomContent, shell: Manifest, now: Date): Promise<Manifest> {
   if (content === 'hashKey') return hashKey(shell)
+  if (content === 'backupCredentials') return backupCredentials(shell)
   const stringData = content === 'credentials' ? credentials(hostOf(shell)) : await certificate(shell, now)
   return { ...shell, type: content === 'credentials' ? 'Opaque' : 'kubernetes.io/tls', stringData }
 }
@@ -52,29 +54,33 @@ function hashKey(shell: Manifest): Manifest {
 }
 
 function hostOf({ metadata }: Manifest): string {
-  return `${metadata.name.replace(/-tls$/, '')}.${metadata.namespace}.svc`
+  return `${metadata.name.replace(/-(tls|backup)$/, '')}.${metadata.namespace}.svc`
 }
 
 /** What a managed database and its clients use of that Secret. */
 export const CREDENTIAL_FIELDS = ['uri', 'username', 'password', 'owner-uri', 'owner-username', 'owner-password']
 
+/** Immutable, so that it is what the role was given: another password takes another Secret. */
+function backupCredentials(shell: Manifest): Manifest {
+  return { ...shell, type: 'Opaque', immutable: true, stringData: loginOf(hostOf(shell), BACKUP_ROLE) }
+}
+
 /** The keys are those that CloudNativePG gives its own Secrets, so that clients of the one understand the other. */
 function credentials(host: string): Record<string, string> {
-  const [password, ownerPassword] = [randomPassword(), randomPassword()]
-  const tls = `sslmode=verify-full&sslrootcert=${DATABASE_CA_FILE}`
-  const uriOf = (role: string, secret: string) =>
-    `postgresql://${role}:${secret}@${host}:${DATABASE_PORT}/${DATABASE}?${tls}`
+  const owner = loginOf(host, OWNER)
   return {
-    username: SERVICE,
-    password,
-    dbname: DATABASE,
-    host,
-    port: String(DATABASE_PORT),
-    uri: uriOf(SERVICE, password),
-    'owner-username': OWNER,
-    'owner-password': ownerPassword,
-    'owner-uri': uriOf(OWNER, ownerPassword),
+    ...loginOf(host, SERVICE),
+    'owner-username': owner.username,
+    'owner-password': owner.password,
+    'owner-uri': owner.uri,
   }
+}
+
+function loginOf(host: string, username: string) {
+  const password = randomPassword()
+  const tls = `sslmode=verify-full&sslrootcert=${DATABASE_CA_FILE}`
+  const uri = `postgresql://${username}:${password}@${host}:${DATABASE_PORT}/${DATABASE}?${tls}`
+  return { username, password, dbname: DATABASE, host, port: String(DATABASE_PORT), uri }
 }
 
 function randomPassword(): string {

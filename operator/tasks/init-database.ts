@@ -7,13 +7,14 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { PROVISIONING_VERSION } from '../api/provisions.ts'
 import { checkConfiguration, initdb, serverMajor } from './database-programs.ts'
 import { LocalServer } from './local-server.ts'
 import { type Credentials, provideDatabase } from './provide-database.ts'
+import { lendSuperuser, SUPERUSER } from './provisioning.ts'
 import { failureOf, TaskError } from './task-error.ts'
 import { writeTerminationMessage } from './termination-message.ts'
 
-const SUPERUSER = 'postgres'
 const DRAFT_SUFFIX = '.draft'
 // Longer than any crash recovery that somebody would wait for; the kubelet starts it anew afterwards.
 const READY_TIMEOUT_MS = 3_600_000
@@ -71,16 +72,29 @@ async function checkMajor({ data }: Places): Promise<void> {
 async function provideRoles(places: Places): Promise<void> {
   const credentials = await readCredentials(places.credentials)
   const marker = join(places.volume, 'provided')
-  const wanted = createHash('sha256').update(JSON.stringify(credentials)).digest('hex')
+  const wanted = createHash('sha256')
+    .update(JSON.stringify([credentials, PROVISIONING_VERSION]))
+    .digest('hex')
   if ((await readFile(marker, 'utf8').catch(() => '')) === wanted) return
   const server = await LocalServer.start({ ...places, user: SUPERUSER, readyTimeoutMs: READY_TIMEOUT_MS })
   try {
     await provideDatabase(server, credentials)
+    await prepareProvisioning(server, credentials)
   } finally {
     await server.stop()
   }
   await writeFile(`${marker}${DRAFT_SUFFIX}`, wanted, { mode: 0o600, flush: true })
   await rename(`${marker}${DRAFT_SUFFIX}`, marker)
+}
+
+/** A database of an earlier version is brought forward by a run, which is let in here. */
+async function prepareProvisioning(server: LocalServer, { username, dbname }: Credentials): Promise<void> {
+  const client = await server.connect('postgres')
+  try {
+    await lendSuperuser(client, { name: username, database: dbname })
+  } finally {
+    await client.end()
+  }
 }
 
 /** The Secret as it is mounted: a file a key. Kubernetes' own entries begin with two dots. */

@@ -20,6 +20,8 @@ export type Capabilities = {
   mayCreateRoles: boolean
   /** Whether the role may make schemas in this database. */
   mayCreateSchemas: boolean
+  /** Whether the role may look at what others do, as members of pg_monitor may. */
+  mayMonitor: boolean
   /** Whether a replication connection was let in, and otherwise why not: physical backups need one. */
   replication: 'allowed' | 'refused'
   replicationReason?: string
@@ -58,6 +60,7 @@ const SERVER = `
   SELECT current_setting('server_version') AS version, current_setting('server_version_num')::integer AS "versionNumber",
     current_user AS role, rolsuper AS "isSuperuser", rolsuper OR rolcreaterole AS "mayCreateRoles",
     has_database_privilege(current_database(), 'CREATE') AS "mayCreateSchemas",
+    pg_has_role(current_user, 'pg_monitor', 'USAGE') AS "mayMonitor",
     current_setting('wal_level') AS "walLevel", current_setting('data_checksums')::boolean AS "dataChecksums",
     pg_encoding_to_char(encoding) AS encoding, current_setting('max_connections')::integer AS "maxConnections",
     current_setting('superuser_reserved_connections')::integer

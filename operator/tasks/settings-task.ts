@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { initdb } from './database-programs.ts'
 import { type Environment, requireSecret } from './environment.ts'
 import { LocalServer } from './local-server.ts'
+import { SUPERUSER } from './provisioning.ts'
 import { failureOf, TaskError } from './task-error.ts'
 import type { TaskLog } from './task-log.ts'
 
-const SUPERUSER = 'postgres'
 const READY_TIMEOUT_MS = 60_000
 
 /** `bad_parameter`: PostgreSQL refuses the settings, in its own words; `failed`: it could not be found out. */

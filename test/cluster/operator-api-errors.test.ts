@@ -68,8 +68,8 @@ describe('the API server answers 429 or 500 to a third of the calls, to some of 
     console.log(`ready after ${seconds} s; ${faults} faults, ${calls} calls, ${operator.restarts} restarts`)
     expect(faults).toBeGreaterThan(10)
     expectNothingTwice()
-    expect(operator.gate.made('secrets')).toHaveLength(3)
-    expect(operator.gate.made('jobs')).toHaveLength(1)
+    expect(operator.gate.made('secrets')).toHaveLength(4)
+    expect(operator.gate.made('jobs')).toHaveLength(2)
     for (const code of ['429', '500']) {
       const told = await counted('rest_client_requests_total', `code="${code}"`)
       expect(told, code).toBeGreaterThan(0)

@@ -118,7 +118,11 @@ describe('kubectl apply of the minimal sample', () => {
     )
     expect(clients).toBe('t')
     const hba = await sql('SELECT DISTINCT type, auth_method FROM pg_hba_file_rules ORDER BY 1, 2')
-    expect(hba.split('\n')).toEqual(['hostssl|scram-sha-256', 'local|peer', 'local|scram-sha-256'])
+    expect(hba.split('\n')).toEqual(['hostssl|reject', 'hostssl|scram-sha-256', 'local|peer', 'local|scram-sha-256'])
+    expect(await sql("SELECT user_name FROM pg_hba_file_rules WHERE 'replication' = ANY (database)")).toBe(
+      '{storage_backup}',
+    )
+    expect(await sql("SELECT pg_has_role('storage_owner', 'postgres', 'MEMBER')")).toBe('f')
   })
 
   test('tells no secret', async () => {

@@ -70,7 +70,7 @@ const DatabaseStatus = Type.Object(
     capabilities: Type.Optional(
       Type.Array(Type.String(), {
         description:
-          'What the given roles may do, such as replication, and the available extensions. External databases only.',
+          'What the given roles may do, such as replication, and the available extensions. Of a managed database, the owner and the backup role.',
         'x-kubernetes-list-type': 'set',
       }),
     ),
@@ -86,6 +86,7 @@ const DatabaseStatus = Type.Object(
           'Number of connections that are available to the given role: max_connections without the reserved ones. External databases only.',
       }),
     ),
+    provisioning: count('Version of the roles, grants and extensions of a managed database.'),
     claimName: text('Name of the PersistentVolumeClaim with the data of a managed database.'),
     volumeSize: Type.Optional(
       Type.String({

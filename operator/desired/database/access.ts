@@ -29,6 +29,11 @@ export function replicationSecret(instance: StorageInstance): SecretKey | undefi
   return database.kind === 'External' ? database.replicationSecretRef : undefined
 }
 
+/** The Secret of the backup role of a managed database, with the keys of the others. */
+export function backupSecret({ metadata }: StorageInstance): string {
+  return childName(metadata.name, 'db-backup')
+}
+
 /** The Secret with the URL of the role that owns the schema, never through a pooler if there is another way. */
 export function ownerSecret(instance: StorageInstance): SecretKey {
   const database = databaseOf(instance.spec)

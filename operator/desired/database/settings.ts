@@ -1,3 +1,4 @@
+import { BACKUP_ROLE } from '../../api/provisions.ts'
 import { type TuningInput, tune } from './tuning.ts'
 
 /** Where the pod of the managed database has its files. */
@@ -74,12 +75,16 @@ export function postgresqlConf(input: TuningInput, parameters: Record<string, st
   return `${lines.map(([name, value]) => `${name} = ${quote(value)}`).join('\n')}\n`
 }
 
-/** pg_hba.conf: the container's own user by the socket; everybody else by TLS and scram, never without either. */
+/**
+ * pg_hba.conf: the container's own user by the socket, and nowhere else; everybody else by TLS and scram, never without either,
+ * and only the backup role for replication. Which pods may connect at all is up to the network policy.
+ */
 export const PG_HBA = [
-  `local   all          ${SUPERUSER}          peer`,
-  'local   all          all                  scram-sha-256',
-  'hostssl all          all          all     scram-sha-256',
-  'hostssl replication  all          all     scram-sha-256',
+  `local   all          ${SUPERUSER}                peer`,
+  'local   all          all                     scram-sha-256',
+  `hostssl all          ${SUPERUSER}        all     reject`,
+  'hostssl all          all             all     scram-sha-256',
+  `hostssl replication  ${BACKUP_ROLE}  all     scram-sha-256`,
   '',
 ].join('\n')
 

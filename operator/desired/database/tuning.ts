@@ -1,5 +1,6 @@
 const MIB = 2 ** 20
 const WAL_SEGMENT_MIB = 16
+const LEAST_SLOT_WAL_MIB = 4 * WAL_SEGMENT_MIB
 
 /** What PostgreSQL is tuned from. */
 export type TuningInput = {
@@ -36,6 +37,8 @@ export function tune(input: TuningInput): Record<string, string> {
     work_mem: mebibytes(clamp(memory / 4 / maxConnections, 1, 64)),
     maintenance_work_mem: mebibytes(clamp(memory / 16, 16, 2_048)),
     max_wal_size: mebibytes(clamp(volumeBytes / MIB / 8, 4 * WAL_SEGMENT_MIB, 4_096)),
+    // A receiver that is gone costs a quarter of the volume, and never fills it.
+    max_slot_wal_keep_size: mebibytes(clamp(volumeBytes / MIB / 4, LEAST_SLOT_WAL_MIB, 65_536)),
     min_wal_size: mebibytes(clamp(volumeBytes / MIB / 64, 2 * WAL_SEGMENT_MIB, 512)),
   }
 }

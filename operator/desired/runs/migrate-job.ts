@@ -1,6 +1,7 @@
 import type { RunStatus } from '../../api/instance/status.ts'
 import { ANNOTATIONS } from '../../api/labels.ts'
 import { childName } from '../../api/names.ts'
+import { BACKUP_ROLE } from '../../api/provisions.ts'
 import type { StorageInstance } from '../../api/storage-instance.ts'
 import { databaseOf } from '../../api/unions.ts'
 import type { Manifest } from '../child.ts'
@@ -31,18 +32,23 @@ export function migrateJob(instance: StorageInstance, { run, image, contracts, c
   }
   const env = [
     secretEnv('DATABASE_URL', ownerSecret(instance)),
-    ...serviceRole(instance),
+    ...otherRoles(instance),
     ...Object.entries(plain).map(([name, value]) => ({ name, value })),
   ]
   return taskJob(instance, { kind: 'migrate', run, image, env })
 }
 
-/** The role that the service uses in a managed database: made by the run, which knows what the role has to be granted. */
-function serviceRole({ metadata, spec }: StorageInstance): object[] {
+/**
+ * The roles beside the owner of a managed database, to which the run grants what they need: it makes that of the service, and
+ * provisioning has made that of backups.
+ */
+function otherRoles({ metadata, spec, status }: StorageInstance): object[] {
   if (databaseOf(spec).kind === 'External') return []
   const secret = childName(metadata.name, 'db')
+  const hasBackupRole = status?.database?.provisioning !== undefined
   return [
     secretEnv('APP_ROLE', { name: secret, key: 'username' }),
     secretEnv('APP_ROLE_PASSWORD', { name: secret, key: 'password' }),
+    ...(hasBackupRole ? [{ name: 'BACKUP_ROLE', value: BACKUP_ROLE }] : []),
   ]
 }

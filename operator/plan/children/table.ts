@@ -65,6 +65,7 @@ const TABLE = [
   },
   { apiVersion: 'v1', kind: 'Secret', name: of('db'), isWanted: isManaged },
   { apiVersion: 'v1', kind: 'Secret', name: of('db-tls'), isWanted: isManaged },
+  { apiVersion: 'v1', kind: 'Secret', name: of('db-backup'), isWanted: isManaged },
   { apiVersion: 'v1', kind: 'ConfigMap', name: of('db'), isWanted: isManaged },
   { apiVersion: 'v1', kind: 'Service', name: of('db'), isWanted: isManaged },
   { apiVersion: 'v1', kind: 'PersistentVolumeClaim', name: claimNameOf, isWanted: isManaged },

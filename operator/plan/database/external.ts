@@ -12,6 +12,7 @@ import { advance, type RunNeed, type RunState, rfc3339 } from '../runs/runs.ts'
 import { taskImage } from '../runs/task-image.ts'
 import { sentenceOf, type TaskReport, textOf } from '../runs/task-report.ts'
 import { type Step, unfinished } from '../step.ts'
+import { capabilitiesOf } from './capabilities.ts'
 import { adviceOnOwner, mayUse, type Owner, ownerName, takeOverOf } from './owner.ts'
 import { attemptOf, hasWitness, nextProbeAt } from './reprobe.ts'
 
@@ -167,20 +168,12 @@ function accepts(known: DatabaseStatus | undefined): string {
 }
 
 function factsOf({ now, instance }: Observed, report: TaskReport): DatabaseStatus {
-  const may = {
-    replication: report.replication === 'allowed',
-    createRoles: report.mayCreateRoles === true,
-    createSchemas: report.mayCreateSchemas === true,
-    superuser: report.isSuperuser === true,
-    dataChecksums: report.dataChecksums === true,
-    listen: (addressOf(report, 'direct') ?? addressOf(report, 'service'))?.isPooled !== true,
-  }
-  const offered = Array.isArray(report.extensions) ? report.extensions.map((name) => `extension:${name}`) : []
+  const listen = (addressOf(report, 'direct') ?? addressOf(report, 'service'))?.isPooled !== true
   const usable = Number(report.maxConnections) - (Number(report.reservedConnections) || 0)
   return {
     kind: 'External',
     version: textOf(report.version),
-    capabilities: [...Object.entries(may).flatMap(([name, isSo]) => (isSo ? [name] : [])), ...offered].sort(),
+    capabilities: capabilitiesOf(report, { listen }),
     roles: instance.spec.database?.external?.ownerSecretRef ? 'Separate' : 'Single',
     ...(usable > 0 && { maxConnections: usable }),
     probedAt: rfc3339(now),

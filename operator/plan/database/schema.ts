@@ -97,12 +97,15 @@ function migrateStep(observed: Observed, { key, contracts }: { key: string; cont
 export function migrationKey({ instance, ownerSecret, release }: Observed): string {
   const { queues, image } = instance.spec
   const takeOver = takeOverOf(instance)
+  const provisioning = instance.status?.database?.provisioning
   const parts = [
     imageOf(image, release.serviceImage),
     ownerSecret,
     queues,
     tokenOf(instance) ?? '',
     ...(takeOver ? [takeOver] : []),
+    // The run has grants to give to what was provided.
+    ...(provisioning ? [provisioning] : []),
   ]
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
 }

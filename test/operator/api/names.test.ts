@@ -4,7 +4,18 @@ import { childName, INSTANCE_NAME_LENGTH, type Purpose, RUN_NAME_LENGTH, runName
 
 import { RUN_KIND_NAMES } from '../../../operator/api/run-kinds.ts'
 
-const PURPOSES: Purpose[] = ['api', 'metrics', 'db', 'db-tls', 'db-ca', 'hash-key', 'wal', 'backup', 'data-99']
+const PURPOSES: Purpose[] = [
+  'api',
+  'metrics',
+  'db',
+  'db-tls',
+  'db-backup',
+  'db-ca',
+  'hash-key',
+  'wal',
+  'backup',
+  'data-99',
+]
 const STARTED = new Date('2026-11-23T02:15:00.750Z')
 
 describe('names of children', () => {

@@ -40,7 +40,14 @@ describe('the table of run kinds', () => {
   })
 
   test('says which runs take turns', () => {
-    expect(RUN_KIND_NAMES.filter(usesDatabase)).toEqual(['migrate', 'backup', 'verify', 'restore', 'maintain'])
+    expect(RUN_KIND_NAMES.filter(usesDatabase)).toEqual([
+      'provision',
+      'migrate',
+      'backup',
+      'verify',
+      'restore',
+      'maintain',
+    ])
     expect([usesDatabase('api'), usesDatabase(undefined)]).toEqual([false, false])
   })
 })

@@ -66,7 +66,7 @@ const external = podsOf({
 
 describe('every pod', () => {
   test('is there, with the restrictions that Pod Security asks for', () => {
-    expect(Object.keys(managed).sort()).toEqual(['api', 'database', 'migrate', 'settings'])
+    expect(Object.keys(managed).sort()).toEqual(['api', 'database', 'migrate', 'provision', 'settings'])
     expect(Object.keys(external).sort()).toEqual(['api', 'migrate', 'probe'])
     for (const pod of [...Object.values(managed), ...Object.values(external)]) {
       const securityContext = { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } }

@@ -23,6 +23,7 @@ test('every pod of an instance has the Secrets for pulling images, whatever it i
   expect(byKind(managed)).toEqual({
     Deployment: pullSecrets,
     StatefulSet: pullSecrets,
+    'Job provision': pullSecrets,
     'Job migrate': pullSecrets,
     'Job settings': pullSecrets,
   })
@@ -38,5 +39,5 @@ test('every pod of an instance has the Secrets for pulling images, whatever it i
 test('without any there is nothing to say, so that nothing is restarted for it', () => {
   const world = new World()
   world.settle()
-  expect(Object.values(byKind(world))).toEqual([undefined, undefined, undefined])
+  expect(Object.values(byKind(world))).toEqual([undefined, undefined, undefined, undefined])
 })

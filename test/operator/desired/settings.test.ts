@@ -4,7 +4,7 @@ import * as app from '../../../app/contract.ts'
 import type { ManagedDatabase } from '../../../operator/api/instance/database.ts'
 import { OWNED_PARAMETERS } from '../../../operator/api/owned-settings.ts'
 import { refusedParameters } from '../../../operator/desired/database/parameters.ts'
-import { postgresqlConf } from '../../../operator/desired/database/settings.ts'
+import { PG_HBA, postgresqlConf } from '../../../operator/desired/database/settings.ts'
 import { RESERVED_CONNECTIONS, tune } from '../../../operator/desired/database/tuning.ts'
 import { imageOf, versionOf } from '../../../operator/desired/image.ts'
 import { settingsJob } from '../../../operator/desired/runs/settings-job.ts'
@@ -69,7 +69,12 @@ describe('tuning', () => {
         // A megabyte is the least that helps at all, however many connections there are.
         const sorts = megabytes(settings.work_mem) * connections
         expect(sorts).toBeLessThanOrEqual(Math.max(memory / 4, connections))
-        expect(megabytes(settings.max_wal_size)).toBeLessThanOrEqual(Math.max(64, input.volumeBytes / 2 ** 20 / 8))
+        const volume = input.volumeBytes / 2 ** 20
+        expect(megabytes(settings.max_wal_size)).toBeLessThanOrEqual(Math.max(64, volume / 8))
+        // Whatever becomes of a receiver, it does not fill the volume.
+        const kept = megabytes(settings.max_slot_wal_keep_size)
+        expect(kept).toBeGreaterThanOrEqual(64)
+        expect(kept).toBeLessThanOrEqual(Math.max(64, volume / 4))
       }),
     )
   })
@@ -94,6 +99,35 @@ describe('postgresql.conf', () => {
     expect(refusedParameters({ work_mem: "1\nssl = 'off'" })[0]).toContain('line break')
     expect(refusedParameters({ work_mem: '16MB', 'auto_explain.log_min_duration': '1s' })).toEqual([])
   })
+})
+
+describe('pg_hba.conf', () => {
+  const rules = PG_HBA.trim()
+    .split('\n')
+    .map((line) => line.split(/\s+/))
+  /** The first rule that fits, as PostgreSQL looks for it; `all` databases are not those of replication. */
+  const method = (type: string, database: string, user: string) =>
+    rules
+      .find(
+        ([of, databases, users]) =>
+          of === type &&
+          (databases === database || (databases === 'all' && database !== 'replication')) &&
+          (users === 'all' || users === user),
+      )
+      ?.at(-1)
+
+  test.each([
+    ['local', 'storage', 'postgres', 'peer'],
+    ['local', 'storage', 'storage_owner', 'scram-sha-256'],
+    ['local', 'replication', 'storage_backup', undefined],
+    ['hostssl', 'storage', 'postgres', 'reject'],
+    ['hostssl', 'storage', 'storage_owner', 'scram-sha-256'],
+    ['hostssl', 'storage', 'storage_backup', 'scram-sha-256'],
+    ['hostssl', 'replication', 'storage_backup', 'scram-sha-256'],
+    ['hostssl', 'replication', 'storage_owner', undefined],
+    ['hostssl', 'replication', 'postgres', undefined],
+    ['host', 'storage', 'storage_owner', undefined],
+  ])('%s to %s as %s: %s', (type, database, user, expected) => expect(method(type, database, user)).toBe(expected))
 })
 
 describe('the image', () => {

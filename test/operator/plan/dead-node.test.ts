@@ -29,7 +29,7 @@ function podOf(world: World) {
 /** The pod is to be evicted, which nobody there confirms; its Job counts as failed. */
 function evict(world: World): void {
   podOf(world).metadata.deletionTimestamp = world.now.toISOString()
-  const [, job] = world.jobs
+  const [, job] = world.madeJobs
   const lastTransitionTime = world.now.toISOString()
   if (job)
     job.status = {

@@ -62,7 +62,7 @@ describe('whatever happens', () => {
     world.now = new Date(Date.parse(run?.deadline ?? '') + 60_000)
     world.step()
     expect(world.instance.status?.runs?.migrate).toMatchObject({ name: run?.name, phase: 'Failed' })
-    expect(world.jobs).toEqual([])
+    expect(world.madeJobs).toEqual([])
     expect(world.condition('SchemaUpToDate')).toMatchObject({ reason: 'MigrationTimedOut' })
   })
 })

@@ -136,7 +136,7 @@ describe('a contract', () => {
     const order: string[] = []
     world.settle(() => {
       for (const job of world.jobs)
-        world.endJob(job.metadata.name, job === world.jobs[0] ? contract : { code: 'ok', version: '0007' })
+        world.endJob(job.metadata.name, job === world.madeJobs[0] ? contract : { code: 'ok', version: '0007' })
       world.flourish()
       order.push(`${world.made.length} ${imageOf(world) ?? '-'}`)
     })
@@ -157,7 +157,7 @@ describe('a contract', () => {
     return world
   }
   const approvals = (world: World) =>
-    world.jobs.map(({ spec }: { spec?: Record<string, unknown> } & object) => {
+    world.madeJobs.map(({ spec }: { spec?: Record<string, unknown> } & object) => {
       const { template } = spec as { template: { spec: { containers: { env: { name: string; value: string }[] }[] } } }
       return template.spec.containers[0]?.env.find(({ name }) => name === 'APPROVE_CONTRACT')?.value
     })

@@ -31,7 +31,7 @@ const removals = (world: World) =>
   stepsOf(plan(world.observed()))
     .flatMap(({ actions = [] }) => actions)
     .flatMap((action) => (action.do === 'delete' ? action.target : []))
-const names = (world: World) => world.jobs.map(({ metadata }) => metadata.name)
+const names = (world: World) => world.madeJobs.map(({ metadata }) => metadata.name)
 
 describe('a sidecar that never exits', () => {
   test('does not keep a run from succeeding; its Job is removed once that is written down', () => {

@@ -22,6 +22,7 @@ describe('what is observed', () => {
       'PersistentVolumeClaim/crawl-data-1',
       'PodDisruptionBudget/crawl-api',
       'Secret/crawl-db (metadata)',
+      'Secret/crawl-db-backup (metadata)',
       'Secret/crawl-db-tls (metadata)',
       'Secret/crawl-hash-key (metadata)',
       'Service/crawl-api',

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer } from 'node:tls'
 import { describe, expect, test } from 'vitest'
+import { BACKUP_ROLE } from '../../../operator/api/provisions.ts'
 import { CHILD_ANNOTATIONS } from '../../../operator/desired/annotations.ts'
 import { issue, reissue } from '../../../operator/reconcile/random-secrets.ts'
 
@@ -71,5 +72,17 @@ describe('a certificate', () => {
     expect(third['ca.crt']?.match(/BEGIN CERTIFICATE/g)).toHaveLength(2)
     expect(await handshake(second, third['ca.crt'])).toBe('ok')
     expect(await handshake(first, third['ca.crt'])).not.toBe('ok')
+  })
+})
+
+describe('the Secret of the backup role', () => {
+  const backup = { ...shell(''), metadata: { name: 'crawl-db-backup', namespace: 'search' } }
+
+  test('leads to the database with a password of its own, and cannot be changed', async () => {
+    const [one, other] = [await issue('backupCredentials', backup, NOW), await issue('backupCredentials', backup, NOW)]
+    const { username, password, host, uri } = one.stringData as Content
+    expect({ immutable: one.immutable, username, host }).toEqual({ immutable: true, username: BACKUP_ROLE, host: HOST })
+    expect(new URL(uri ?? '')).toMatchObject({ username, password, hostname: HOST, pathname: '/storage' })
+    expect(password).not.toBe((other.stringData as Content).password)
   })
 })
