@@ -15,5 +15,5 @@ export const Tasks = group(
       ownedPrefix: OWNED_ENVIRONMENT_PREFIX,
     }),
   },
-  'The pods of Jobs: migrations, probes and trials of settings.',
+  'The pods of Jobs: provisioning, migrations, probes and trials of settings.',
 )

@@ -57,6 +57,7 @@ function surround(world: World, kind: string): void {
   if (kind === 'secret') world.secretTurns += 1
 }
 
-/** Jobs of migrations that have not ended; a trial of settings touches no database. */
+/** Jobs that use the database and have not ended; a trial of settings touches none. */
 export const alive = ({ jobs }: World) =>
-  jobs.filter(({ metadata, status }) => metadata.name.includes('-migrate-') && status?.conditions === undefined).length
+  jobs.filter(({ metadata, status }) => /-(migrate|provision)-/.test(metadata.name) && status?.conditions === undefined)
+    .length

@@ -8,19 +8,22 @@ import { advance, isActive, type RunNeed } from '../../../operator/plan/runs/run
 import { alive, happen, happenings } from './happenings.ts'
 import { instanceOf, START, World } from './world.ts'
 
+/** One in which every run takes its time. */
+const busyWorld = () => Object.assign(new World(), { isProvisioning: true })
 const actionsOf = (world: World) => stepsOf(plan(world.observed())).flatMap((step) => step.actions ?? [])
 
 describe('whatever happens', () => {
   test('there are never two runs at a time, each has a deadline, and none is made twice', () => {
     fc.assert(
       fc.property(fc.array(happenings, { maxLength: 25 }), (story) => {
-        const world = new World()
+        const world = busyWorld()
         for (const happening of story) {
           world.step()
           happen(world, happening)
           expect(alive(world)).toBeLessThanOrEqual(1)
-          const run = world.instance.status?.runs?.migrate
-          if (run) expect(Date.parse(run.deadline)).toBeGreaterThan(Date.parse(run.startedAt))
+          for (const { deadline, startedAt } of Object.values(world.instance.status?.runs ?? {})) {
+            expect(Date.parse(deadline)).toBeGreaterThan(Date.parse(startedAt))
+          }
         }
         expect(new Set(world.made).size).toBe(world.made.length)
       }),
@@ -31,7 +34,7 @@ describe('whatever happens', () => {
   test('it ends ready once things go well again, and then nothing is done any more', () => {
     fc.assert(
       fc.property(fc.array(happenings, { maxLength: 15 }), (story) => {
-        const world = new World()
+        const world = busyWorld()
         for (const happening of story) {
           world.step()
           happen(world, happening)
@@ -75,7 +78,7 @@ describe('the turn of a database', () => {
     let restarts = 0
     fc.assert(
       fc.property(fc.array(happenings, { maxLength: 30 }), (story) => {
-        const world = new World()
+        const world = busyWorld()
         world.settle()
         for (const happening of story) {
           happen(world, happening)
@@ -91,7 +94,7 @@ describe('the turn of a database', () => {
     expect(restarts).toBeGreaterThan(0)
   })
 
-  const kinds = ['migrate', 'backup', 'verify', 'restore', 'maintain'] as const
+  const kinds = ['provision', 'migrate', 'backup', 'verify', 'restore', 'maintain'] as const
   type Kind = (typeof kinds)[number]
   const run: fc.Arbitrary<RunStatus> = fc.record({
     name: fc.constant(''),
