@@ -1,11 +1,11 @@
-import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { cachePath } from '../support/cache.ts'
 
 /** The root of the repository. */
 export const ROOT = join(import.meta.dirname, '..', '..')
 
 /** What is built once and kept: binaries and images, keyed by what they are made from. */
-export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'sonoma-storage', 'cluster')
+export const CACHE: string = cachePath('cluster')
 
 /** Where a cluster of our own keeps everything; CLUSTER_FOLDER names another one, for a second cluster. */
 export const CLUSTER = process.env.CLUSTER_FOLDER || join(ROOT, '.cluster')

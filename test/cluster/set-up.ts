@@ -10,9 +10,13 @@ import { clusterUp } from './up.ts'
 
 const startedAt = performance.now()
 
-/** Global set-up of the cluster tests. A cluster that was there before stays; one that is made here leaves nothing behind. */
+/**
+ * Global set-up of the cluster tests. A cluster that was there before stays, but for one of our own in CI, which starts from
+ * nothing; one that is made here leaves nothing behind.
+ */
 export default async function setUp(): Promise<() => Promise<void>> {
-  const stays = foreignKubeconfig() !== undefined || (await clusterStatus()).ready
+  const isOurs = foreignKubeconfig() === undefined
+  const stays = !isOurs || (!process.env.CI && (await clusterStatus()).ready)
   if (stays) {
     await clusterUp(report)
     return async () => undefined

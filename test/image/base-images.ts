@@ -1,8 +1,10 @@
-import { existsSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { run, tryRun } from './command.ts'
+import { imageId, isMadeFrom, noteSource } from '../cluster/images/source.ts'
+import { run } from './command.ts'
 
 /** The bases of the Dockerfile where no registry can be reached: made from Debian's packages, and the Node of this machine. */
 export const BASE = 'docker.io/library/debian:trixie-slim'
@@ -10,20 +12,32 @@ export const BUILD_BASE = 'localhost/sonoma-storage-build:node'
 
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt'
 
-/** Makes the base images that are missing; about a minute the first time, nothing after that. */
+const DEBOOTSTRAP = ['--variant=minbase', '--include=libstdc++6', 'trixie']
+
+/** Makes the base images that are missing or made from something else; about a minute the first time, nothing after that. */
 export async function ensureBaseImages(): Promise<void> {
-  if (!(await hasImage(BASE))) await makeBase()
-  if (!(await hasImage(BUILD_BASE))) await makeBuildBase()
+  await ensure(BASE, DEBOOTSTRAP, makeBase)
+  await ensure(BUILD_BASE, await buildBaseSources(), makeBuildBase)
 }
 
-async function hasImage(name: string): Promise<boolean> {
-  return (await tryRun('buildah', ['inspect', '--type', 'image', name])).code === 0
+async function ensure(image: string, sources: string[], make: () => Promise<void>): Promise<void> {
+  const source = createHash('sha256').update(sources.join('\n')).digest('hex').slice(0, 16)
+  if (await isMadeFrom(image, source)) return
+  await make()
+  await noteSource(image, source)
+}
+
+/** What the image of the build stage is made from. */
+async function buildBaseSources(): Promise<string[]> {
+  const versions = [await run('node', ['--version']), await run('npm', ['--version'])]
+  const certificates = existsSync(CERTIFICATES) ? readFileSync(CERTIFICATES, 'utf8') : ''
+  return [await imageId(BASE), ...versions, certificates]
 }
 
 async function makeBase(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'sonoma-trixie-'))
   try {
-    await run('debootstrap', ['--variant=minbase', '--include=libstdc++6', 'trixie', folder])
+    await run('debootstrap', [...DEBOOTSTRAP, folder])
     for (const waste of ['var/cache/apt/archives', 'var/lib/apt/lists'])
       await rm(join(folder, waste), { recursive: true })
     await fromContainer('scratch', BASE, (container) => run('buildah', ['add', '-q', container, folder, '/']))

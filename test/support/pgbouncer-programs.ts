@@ -1,12 +1,11 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
+import { cp, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { cached } from './cache.ts'
 
 const run = promisify(execFile)
 
-const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'sonoma-storage')
 const LIBRARIES = 'usr/lib/x86_64-linux-gnu'
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
@@ -34,34 +33,22 @@ export type PgBouncerVersion = keyof typeof RELEASES
  * line without its arguments. They are 10 MB from Debian's archive, once for each machine.
  */
 export async function pgBouncerIn(folder: string, version: PgBouncerVersion): Promise<[string, ...string[]]> {
-  const kept = join(CACHE, `pgbouncer-${version}`)
-  if (!(await exists(kept))) await fetchInto(kept, version)
+  const kept = await cached(`pgbouncer-${version}`, (content, scratch) => fetchInto(content, scratch, version))
   await cp(kept, folder, { recursive: true, verbatimSymlinks: true })
   const loader = (await exists(join(folder, LIBRARIES, 'ld-linux-x86-64.so.2'))) ? LIBRARIES : 'lib/x86_64-linux-gnu'
   const libraries = [join(folder, LIBRARIES), join(folder, 'lib/x86_64-linux-gnu')].join(':')
   return [join(folder, loader, 'ld-linux-x86-64.so.2'), '--library-path', libraries, join(folder, 'usr/sbin/pgbouncer')]
 }
 
-/** It appears under its name only when it is whole, whoever is killed or does the same meanwhile. */
-async function fetchInto(folder: string, version: PgBouncerVersion): Promise<void> {
-  await mkdir(CACHE, { recursive: true })
-  const work = await mkdtemp(join(CACHE, 'new-'))
+async function fetchInto(folder: string, work: string, version: PgBouncerVersion): Promise<void> {
   const { suite, packages } = RELEASES[version]
-  try {
-    const apt = await listsOf(suite, work)
-    await run('apt-get', [...apt, 'download', ...packages.split(' ')], { cwd: work })
-    const root = join(work, 'root')
-    for (const file of (await readdir(work)).filter((name) => name.endsWith('.deb'))) {
-      if (file.startsWith('pgbouncer_') && !file.startsWith(`pgbouncer_${version}-`)) {
-        throw new Error(`${suite} has ${file}; the tests are written for PgBouncer ${version}.`)
-      }
-      await run('dpkg-deb', ['-x', join(work, file), root])
+  const apt = await listsOf(suite, work)
+  await run('apt-get', [...apt, 'download', ...packages.split(' ')], { cwd: work })
+  for (const file of (await readdir(work)).filter((name) => name.endsWith('.deb'))) {
+    if (file.startsWith('pgbouncer_') && !file.startsWith(`pgbouncer_${version}-`)) {
+      throw new Error(`${suite} has ${file}; the tests are written for PgBouncer ${version}.`)
     }
-    await rename(root, folder)
-  } catch (error) {
-    if (!(await exists(folder))) throw error
-  } finally {
-    await rm(work, { recursive: true, force: true })
+    await run('dpkg-deb', ['-x', join(work, file), folder])
   }
 }
 

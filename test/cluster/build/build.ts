@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { existsSync, globSync, readFileSync } from 'node:fs'
-import { mkdir, rename, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { tryRun } from '../../image/command.ts'
+import { cached, cachePath, isCached } from '../../support/cache.ts'
 import { CACHE, ROOT } from '../place.ts'
 import { Refusal } from '../refusal.ts'
 import { checkDisk } from './disk.ts'
@@ -14,17 +14,18 @@ const LEAST_FREE_BYTES = 12e9
 /** Takes one line for people: what is being done, and how far it is. */
 export type Report = (line: string) => void
 
-/** Builds the parts that are not in the cache yet, and answers the path of each by its name. */
+/** Builds the parts that are not in the cache, or not as they were built, and answers the path of each by its name. */
 export async function buildParts(parts: Part[], report: Report): Promise<Map<string, string>> {
   const paths = new Map(parts.map((part) => [part.name, binaryPath(part)]))
-  const missing = parts.filter((part) => !existsSync(binaryPath(part)))
+  const missing: Part[] = []
+  for (const part of parts) if (!(await isCached(folderOf(part)))) missing.push(part)
   if (missing.length === 0) return paths
   await checkGo()
   await checkDisk(CACHE, LEAST_FREE_BYTES)
   for (const [index, part] of missing.entries()) {
     const startedAt = performance.now()
     report(`building ${part.name} (${index + 1} of ${missing.length}) ...`)
-    await buildPart(part)
+    await cached(folderOf(part), (folder) => buildPart(part, join(folder, part.name)))
     report(`  ${part.name} took ${Math.round((performance.now() - startedAt) / 1_000)} s`)
   }
   return paths
@@ -32,7 +33,11 @@ export async function buildParts(parts: Part[], report: Report): Promise<Map<str
 
 /** Where the binary of a part is, or will be: the folder's name says what it is made from. */
 export function binaryPath(part: Part): string {
-  return join(CACHE, 'bin', `${part.name}-${keyOf(part)}`, part.name)
+  return join(cachePath(folderOf(part)), part.name)
+}
+
+function folderOf(part: Part): string {
+  return join('cluster', 'bin', `${part.name}-${keyOf(part)}`)
 }
 
 async function checkGo(): Promise<void> {
@@ -43,18 +48,12 @@ async function checkGo(): Promise<void> {
   )
 }
 
-async function buildPart(part: Part): Promise<void> {
-  const target = binaryPath(part)
-  const fresh = join(CACHE, 'unfinished', `${part.name}-${process.pid}`)
-  await mkdir(dirname(fresh), { recursive: true })
+async function buildPart(part: Part, target: string): Promise<void> {
   const tags = part.cgoTags ? ['-tags', part.cgoTags] : []
-  const flags = ['-trimpath', '-ldflags', linkerFlags(part), ...tags, '-o', fresh]
+  const flags = ['-trimpath', '-ldflags', linkerFlags(part), ...tags, '-o', target]
   const env = { ...process.env, CGO_ENABLED: part.cgoTags ? '1' : '0', GOFLAGS: '-buildvcs=false', GOWORK: 'off' }
   const { code, stderr } = await tryRun('go', ['build', ...flags, part.main], { cwd: join(MODULES, part.module), env })
   if (code !== 0) throw new Error(`${part.name} could not be built:\n${stderr.slice(-2_000)}`)
-  await mkdir(dirname(target), { recursive: true })
-  await rename(fresh, target)
-  await rm(fresh, { force: true })
 }
 
 function keyOf(part: Part): string {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { run } from '../../image/command.ts'
 import { CACHE } from '../place.ts'
@@ -18,6 +18,7 @@ export async function makePartImage(name: string, binary: string): Promise<Built
     .slice(0, 16)
   if (!(await isMadeFrom(image, source))) {
     const file = join(CACHE, 'unfinished', `${name}.containerfile`)
+    await mkdir(dirname(file), { recursive: true })
     await writeFile(file, lines.join('\n'))
     const how = ['--isolation', 'chroot', '--network', 'host', '-t', image, '-f', file]
     await run('buildah', ['bud', '-q', ...how, dirname(binary)])

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { tryRun } from '../../image/command.ts'
 import { CACHE } from '../place.ts'
 
-const CHILD_ANNOTATIONS = join(CACHE, 'image-sources')
+const NOTES = join(CACHE, 'image-sources')
 
 /** Whether buildah has this image, made from `source` as `noteSource` was told. */
 export async function isMadeFrom(image: string, source: string): Promise<boolean> {
@@ -15,12 +15,12 @@ export async function isMadeFrom(image: string, source: string): Promise<boolean
 
 /** Writes down what an image is made from. Not as a label: buildah forgets those where it finds every layer in its cache. */
 export async function noteSource(image: string, source: string): Promise<void> {
-  await mkdir(CHILD_ANNOTATIONS, { recursive: true })
+  await mkdir(NOTES, { recursive: true })
   await writeFile(noteOf(image), `${source} ${await imageId(image)}`)
 }
 
 function noteOf(image: string): string {
-  return join(CHILD_ANNOTATIONS, image.replaceAll(/[/:]/g, '-'))
+  return join(NOTES, image.replaceAll(/[/:]/g, '-'))
 }
 
 /** A digest of everything that the Dockerfile in `root` can see (its .dockerignore lists that), and of the base images. */

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { tryRun } from '../../image/command.ts'
+import { run, tryRun } from '../../image/command.ts'
 import { eventually } from '../../support/eventually.ts'
 import type { Report } from '../build/build.ts'
 import { blobPath, LAYOUT, type StoredImage } from '../images/layout.ts'
@@ -17,7 +17,8 @@ export async function importImages(folder: string, images: StoredImage[], report
   const pid = await findNode(node)
   if (!state || !pid) throw new Error('No node runs here: `npm run cluster:up` makes one.')
   await containerdAnswers(pid)
-  const known = new Map(Object.entries(state.images))
+  const present = await manifestsIn(pid)
+  const known = new Map(Object.entries(state.images).filter(([image, [manifest]]) => present.get(image) === manifest))
   for (const stored of images) {
     if (known.get(stored.image)?.[0] === stored.blobs[0]) continue
     report(`importing ${stored.image} ...`)
@@ -32,6 +33,13 @@ export async function importImages(folder: string, images: StoredImage[], report
 async function containerdAnswers(pid: number): Promise<void> {
   const [program, args] = inside(pid, [`${INSIDE}/bin/ctr`, 'version'])
   await eventually(async () => (await tryRun(program, args)).code === 0, { timeoutMs: 60_000 })
+}
+
+/** The digest of each image that the node has, by its name. */
+async function manifestsIn(pid: number): Promise<Map<string, string>> {
+  const [program, args] = inside(pid, [`${INSIDE}/bin/ctr`, '-n', 'k8s.io', 'images', 'list'])
+  const lines = (await run(program, args)).split('\n').slice(1)
+  return new Map(lines.map((line) => line.split(/\s+/)).map(([image = '', , digest = '']) => [image, digest]))
 }
 
 async function importImage(node: string, { image, manifest, blobs }: StoredImage, present: Set<string>): Promise<void> {

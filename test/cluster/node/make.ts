@@ -73,6 +73,7 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
   await link(from, to).catch(() => copyFile(from, to))
 }
 
+// The folder of a binary is named after what it was built from, and read through before it is used.
 function fingerprintOf(settings: Settings, binaries: Map<string, string>): string {
   const made = [configurationFiles(settings), startScripts(settings), [...binaries.values()].sort()]
   return createHash('sha256').update(JSON.stringify(made)).digest('hex')
