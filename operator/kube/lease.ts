@@ -228,9 +228,10 @@ export class LeaderElector implements BackgroundService {
       await this.#put(lease)
       return true
     } catch (error) {
-      if (hasCode(error, 404) && lease !== undefined) return this.#writeDeleted()
       if (!hasCode(error, 409)) throw error
       const found = await this.#look()
+      // Its version names an object that is no more, which is a conflict as well.
+      if (found === undefined && lease !== undefined) return this.#writeDeleted()
       // Our own last write, whose answer was lost.
       const isOwnWrite = isFirstTry && this.#phase === 'leading' && this.#isOurs && found !== undefined
       return isOwnWrite && (await this.#write(found, false)) && this.isLeader

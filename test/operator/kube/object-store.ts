@@ -42,9 +42,11 @@ export class ObjectStore {
     return put
   }
 
+  /** One that was deleted is a conflict, too: the version names an object that is no more. */
   #replace(object: Stored): Stored {
-    const known = this.#known(object.metadata.name)
-    if (known.metadata.resourceVersion !== object.metadata.resourceVersion)
+    if (this.outage) throw this.outage
+    const known = this.objects.get(object.metadata.name)
+    if (known?.metadata.resourceVersion !== object.metadata.resourceVersion)
       throw new ApiError(409, 'Conflict', 'changed')
     const put = this.#put(object)
     if (this.lost === 0) return put
