@@ -53,4 +53,29 @@ describe('pods that cannot be', () => {
     // The kubelet tries again with pauses of up to two minutes.
     await crawl.ready(240)
   })
+
+  test('have an image that nobody has say so, and the service goes on; so they do until the image is corrected', async () => {
+    const crawl = Instance.at(space, 'crawl')
+    await crawl.apply({ ...whole, image: { tag: 'nowhere' } })
+    const stalled = await crawl.until('Stalled', { status: 'True', reason: 'ImagePullFailed' }, TOLD_SECONDS)
+    expect(stalled.message).toMatch(/pod crawl-migrate-\d+-\w+ cannot be pulled.*sonoma-storage:nowhere/)
+    expect(stalled.message).toContain('Correct image, or set image.pullSecrets.')
+    expect(await crawl.condition('ApiAvailable')).toMatchObject({ status: 'True' })
+    await crawl.apply(whole)
+    await crawl.ready()
+  })
+
+  test('crash say so in their last words, and the service goes on with the pods that it has', async () => {
+    const crawl = Instance.at(space, 'crawl')
+    const env = [{ name: 'SHED_BYTES', value: 'much' }]
+    await crawl.apply({ ...whole, api: { ...whole.api, podTemplate: { env } } })
+    // The kubelet starts one again after 10, 20 and 40 s.
+    const stalled = await crawl.until('Stalled', { status: 'True', reason: 'PodCrashing' }, 90)
+    expect(stalled.message).toMatch(/The pod crawl-api-[-\w]+ exited with code 2: .*SHED_BYTES/s)
+    const [, look = ''] = /See: kubectl (logs \S+ --all-containers --previous)/.exec(stalled.message) ?? []
+    expect(await space.kubectl(...look.split(' '))).toContain('SHED_BYTES')
+    expect(await crawl.condition('ApiAvailable')).toMatchObject({ status: 'True', reason: 'ApiDegraded' })
+    await crawl.apply(whole)
+    await crawl.ready()
+  })
 })
