@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { seed } from '../fault/form.ts'
 import { eventually } from '../support/eventually.ts'
 import { ORIGINAL_METRICS } from '../support/original-metrics.ts'
 import { bundleOf } from './kit/bundle.ts'
@@ -89,7 +90,6 @@ describe('the service as a plain Deployment', () => {
   })
 
   test('loses nothing when its pod is killed under load', async () => {
-    const seed = Date.now() % 1_000_000
     const load = allowed.run(await bundleOf('load-program.ts'), url, `${seed}`, `${LOAD_SECONDS}`)
     await eventually(async () => (await operations()) > KILL_AFTER_OPERATIONS)
     await killPod(storage, await storage.pod('app=storage'))

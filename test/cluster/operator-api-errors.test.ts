@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CRDS } from '../../operator/api/crds.ts'
+import { seed } from '../fault/form.ts'
+import { Random } from '../fault/random.ts'
 import { eventually } from '../support/eventually.ts'
 import type { Call, Fault } from './api-gate.ts'
 import { KeptReplica } from './kept-replica.ts'
@@ -17,6 +19,7 @@ const READY_SECONDS = 240
 const FAULTS: Fault[] = [{ status: 429 }, { status: 500 }, { status: 500, isLate: true }]
 
 const space = useNamespace('api-errors')
+const random = new Random(seed)
 useNoOperator()
 let operator: KeptReplica
 let crawl: Instance
@@ -31,7 +34,7 @@ afterAll(() => operator.stop())
 
 /** A fault for a third of the calls, each kind as often. */
 function aThird(): Fault | undefined {
-  return Math.random() < 1 / 3 ? FAULTS[Math.floor(Math.random() * FAULTS.length)] : undefined
+  return random.chance(1 / 3) ? random.pick(FAULTS) : undefined
 }
 
 /** Objects of random content and runs: none of them may have been made twice. */
@@ -48,7 +51,9 @@ async function counted(name: string, label = ''): Promise<number> {
   return values.reduce((sum, [, value]) => sum + value, 0)
 }
 
-describe('the API server answers 429 or 500 to a third of the calls, to some of them after it has carried them out', () => {
+const TITLE = `the API server answers 429 or 500 to a third of the calls (seed ${seed}), to some of them after it has carried them out`
+
+describe(TITLE, () => {
   test('an instance is made and changed all the same, and nothing twice', async () => {
     let faults = 0
     operator.gate.faultOf = () => {

@@ -10,6 +10,8 @@ import { Reflector, type RoundEnd } from '../../operator/kube/reflector.ts'
 import { CONFIG_MAPS, LEASES, type Resource, SECRETS } from '../../operator/kube/resources.ts'
 import { Transport } from '../../operator/kube/transport.ts'
 import { SystemClock } from '../../operator/process/system-clock.ts'
+import { seed } from '../fault/form.ts'
+import { Random } from '../fault/random.ts'
 import { eventually } from '../support/eventually.ts'
 import { CuttingProxy } from './cutting-proxy.ts'
 import { applyObjects, useNamespace } from './kit/namespace.ts'
@@ -21,6 +23,7 @@ const LABELS = { 'sonoma.dev/runtime-test': 'true' }
 
 const namespace = useNamespace('runtime')
 const clock = new SystemClock()
+const random = new Random(seed)
 let proxy: CuttingProxy
 let connection: KubeConnection
 let client: KubeClient
@@ -51,7 +54,7 @@ beforeAll(async () => {
   config.loadFromFile(activeKubeconfig())
   proxy = await CuttingProxy.start(new URL(config.getCurrentCluster()?.server ?? ''))
   connection = connectionThrough(proxy.port)
-  client = new KubeClient(new Transport({ connection, clock, random: Math.random, timeoutMs: 10_000 }))
+  client = new KubeClient(new Transport({ connection, clock, random: () => random.next(), timeoutMs: 10_000 }))
 })
 
 afterAll(async () => {
@@ -68,7 +71,7 @@ function reflect(options: { metadataOnly?: boolean; resource?: Resource; pageSiz
     resource: options.resource ?? CONFIG_MAPS,
     cache,
     clock,
-    random: Math.random,
+    random: () => random.next(),
     scope: namespace.name,
     labelSelector: SELECTOR,
     metadataOnly: options.metadataOnly,

@@ -1,11 +1,12 @@
 /**
- * Runs in a pod: hands requests on to the API server of the cluster with the credentials they carry, and answers some of
+ * Runs in a pod, with a seed as its argument: hands requests on to the API server of the cluster with the credentials they carry, and answers some of
  * them with an error instead. Port 8080 is for clients (plain HTTP), 8081 takes the faults as JSON.
  */
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { request } from 'node:https'
 import { pipeline } from 'node:stream/promises'
+import { Random } from '../../fault/random.ts'
 
 /** Answer `status` to this share (0 to 1) of the requests whose method and path match. */
 type Fault = { status: number; share: number; method?: string; path?: string; retryAfterSeconds?: number }
@@ -18,12 +19,13 @@ const NAME = 'kubernetes.default.svc'
 const PORT = process.env.KUBERNETES_SERVICE_PORT
 const CA = readFileSync('/var/run/secrets/kubernetes.io/serviceaccount/ca.crt')
 
+const random = new Random(Number(process.argv[2]))
 let faults: Fault[] = []
 let injected = 0
 
 function faultFor({ method, url = '' }: IncomingMessage): Fault | undefined {
   const fitting = faults.filter((fault) => (fault.method ?? method) === method && url.includes(fault.path ?? ''))
-  return fitting.find(({ share }) => Math.random() < share)
+  return fitting.find(({ share }) => random.chance(share))
 }
 
 function refuse(response: ServerResponse, { status, retryAfterSeconds }: Fault): void {

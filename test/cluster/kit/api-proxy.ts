@@ -1,3 +1,4 @@
+import { seed } from '../../fault/form.ts'
 import { SERVICE_IMAGE } from '../images/project-images.ts'
 import { bundleOf } from './bundle.ts'
 import type { Namespace } from './namespace.ts'
@@ -56,7 +57,7 @@ function proxyDeployment(): KubeObject {
     name: 'proxy',
     image: SERVICE_IMAGE,
     imagePullPolicy: 'IfNotPresent',
-    command: ['node', '/program/proxy.mjs'],
+    command: ['node', '/program/proxy.mjs', `${seed}`],
     ports: [{ name: 'http', containerPort: PORT }],
     readinessProbe: { tcpSocket: { port: PORT }, periodSeconds: 1 },
     resources: { requests: { cpu: '10m', memory: '48Mi' }, limits: { memory: '256Mi' } },

@@ -6,6 +6,8 @@ import { Reflector } from '../../../operator/kube/reflector.ts'
 import type { Resource } from '../../../operator/kube/resources.ts'
 import { Transport } from '../../../operator/kube/transport.ts'
 import { SystemClock } from '../../../operator/process/system-clock.ts'
+import { seed } from '../../fault/form.ts'
+import { Random } from '../../fault/random.ts'
 import { eventually } from '../../support/eventually.ts'
 import { activeKubeconfig } from '../kubectl.ts'
 import type { Namespace } from './namespace.ts'
@@ -21,17 +23,18 @@ export class ObjectRecord {
   readonly #cache: Cache<KubeObject>
 
   private constructor(namespace: Namespace, resource: Resource, labelSelector: string) {
-    const clock = new SystemClock()
+    const [clock, chance] = [new SystemClock(), new Random(seed)]
+    const random = () => chance.next()
     this.#connection = loadConnection(activeKubeconfig(), clock)
     this.#cache = new Cache([namespace.name])
     this.#cache.onChange(({ after }) => after && this.#note(after))
-    const transport = new Transport({ connection: this.#connection, clock, random: Math.random, timeoutMs: 10_000 })
+    const transport = new Transport({ connection: this.#connection, clock, random, timeoutMs: 10_000 })
     this.#reflector = new Reflector({
       client: new KubeClient(transport),
       resource,
       cache: this.#cache,
       clock,
-      random: Math.random,
+      random,
       scope: namespace.name,
       labelSelector,
       metadataOnly: true,
