@@ -9,6 +9,8 @@ export const REASONS = {
   Stalled: 'The operator cannot continue without your help; the message says what to do.',
   Paused: '`paused` is `true`: the operator changes nothing until you set it to `false`.',
   Deleting: 'The instance is being deleted.',
+  Stopping: '`stopped` is `true`, and something still runs; the message says what.',
+  Stopped: '`stopped` is `true`: no pod of the service or of a managed database runs; the data stays.',
   DataRetained: 'The instance was deleted and its data was kept; the message names the claim.',
   InvalidSpec: 'The API server rejects an object that the operator builds from the spec.',
   ReconcileFailed: 'A step failed; the operator retries it.',

@@ -68,6 +68,11 @@ export const StorageInstanceSpec = Type.Object(
     backup: Backup,
     maintenance: Maintenance,
     tasks: Tasks,
+    stopped: Type.Boolean({
+      default: false,
+      description:
+        'Stops the service, and then the managed database: no pod of them runs, and the data stays. An external database is left alone. Set it to false to start them again. Default false.',
+    }),
     deletionPolicy: Type.Enum(['Retain', 'Delete'], {
       default: 'Retain',
       description:

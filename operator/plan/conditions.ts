@@ -7,6 +7,8 @@ export function summarize(steps: readonly Step[]): Finding[] {
   if (blocked !== undefined) return stalled(blocked.why ?? UNKNOWN)
   const waiting = steps.find((step) => step.state === 'waiting')
   if (waiting !== undefined) return moving(waiting.why ?? UNKNOWN)
+  const off = steps.find((step) => step.off !== undefined)?.off
+  if (off !== undefined) return atRest(off)
   const pending = steps.find((step) => step.pending !== undefined)?.pending
   return pending === undefined ? READY : readyFor(pending)
 }
@@ -25,6 +27,15 @@ const READY: Finding[] = [
 function readyFor(pending: Why): Finding[] {
   const [ready, ...others] = READY
   return [{ ...ready, type: 'Ready', status: 'True', ...pending }, ...others]
+}
+
+/** Nothing is in progress and nothing is wrong: nothing is to run. */
+function atRest(why: Why): Finding[] {
+  return [
+    { type: 'Ready', status: 'False', ...why },
+    { type: 'Reconciling', status: 'False', ...why },
+    { type: 'Stalled', status: 'False', reason: why.reason, message: NO_OBSTACLE },
+  ]
 }
 
 function stalled(why: Why): Finding[] {

@@ -61,7 +61,7 @@ export type Deployment = KubeObject & {
 }
 
 export type StatefulSet = KubeObject & {
-  spec?: { template?: PodTemplate }
+  spec?: { replicas?: number; template?: PodTemplate }
   status?: {
     observedGeneration?: number
     readyReplicas?: number

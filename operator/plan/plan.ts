@@ -10,11 +10,13 @@ import { checkProvisioning } from './database/provisioning.ts'
 import { checkContract, checkSchema, withdrawMigration } from './database/schema.ts'
 import { checkSettings, withServedConnections } from './database/settings-trial.ts'
 import { areSecretsUnread, awaitHashKey } from './hash-key.ts'
+import { holdOf } from './hold.ts'
 import type { Observed } from './observed.ts'
 import { planRequests, type RequestPlan } from './requests.ts'
 import { checkRollout, isAtRest, isOwnDoing } from './rollout.ts'
 import { isActive, isUnderWay } from './runs/runs.ts'
 import type { Step } from './step.ts'
+import { planStop } from './stop.ts'
 import { checkSurroundings } from './surroundings.ts'
 
 /** The checks of an instance, in their order. */
@@ -46,6 +48,7 @@ export function plan(observed: Observed): Plan {
     const surroundings = awaitHashKey(observed, checkSurroundings(observed, false))
     return { steps: withRollout(observed, { surroundings }), requests }
   }
+  if (holdOf(instance).service) return { steps: withRollout(observed, planStop(observed)), requests }
   const { database, settings, provisioning, mayMigrate } = checkDatabase(observed)
   const databaseGate = settings === undefined || database.state !== 'done' ? database : settings
   const surroundings = checkSurroundings(observed, databaseGate.state === 'done')
@@ -81,7 +84,8 @@ function checkServer(observed: Observed, database: ManagedDatabase): { database:
   const tuned = withServedConnections(observed, database)
   const settings = checkSettings(observed, tuned)
   const mayRestart = settings.state === 'done' && settings.pending === undefined && observed.rollout !== 'held'
-  return { settings, database: checkManagedDatabase(observed, tuned, mayRestart) }
+  const { databasePods: pods } = holdOf(observed.instance)
+  return { settings, database: checkManagedDatabase(observed, tuned, { pods, mayRestart }) }
 }
 
 function withRollout(observed: Observed, steps: Plan['steps']): Plan['steps'] {
@@ -105,7 +109,7 @@ export function isRollout(observed: Observed, planned: Plan): boolean {
   const steps = stepsOf(planned)
   if (observed.instance.status?.rollout?.startedAt !== undefined) return !isAtRest(steps)
   // Where nothing serves, nothing can be spoiled.
-  if (liveDeployment(observed) === undefined) return false
+  if (liveDeployment(observed) === undefined || observed.instance.spec.stopped) return false
   const isChange = steps.some(({ actions = [] }) => actions.some(changesChild))
   // A probe only looks.
   return isOwnDoing(observed) && (isChange || startedRuns(observed, planned).some((kind) => kind !== 'probe'))

@@ -18,6 +18,8 @@ export type Step = {
   why?: { reason: Reason; message: string }
   /** Of a step that is done: what the operator is going to change for a reason of its own, and what that waits for. */
   pending?: { reason: Reason; message: string }
+  /** Of a step that is done: why nothing runs, so that the instance is not ready although there is nothing to wait for. */
+  off?: { reason: Reason; message: string }
   actions?: Action[]
   findings?: Finding[]
   /** Conditions that this check is not about at the moment: its feature is not set up. What it only did not look at stays. */

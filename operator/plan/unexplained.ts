@@ -35,11 +35,11 @@ export function jobWaitMs({ pods, now }: Observed, job: Job): number | undefined
   return taskEnd(pods, job) !== undefined || podsOf(pods, job).length > 0 ? undefined : ageMs(job, now)
 }
 
-/** For how long a managed database that does not answer has had no pod; undefined where it has one. */
+/** For how long a managed database that does not answer has had no pod; undefined where it has one, or is to have none. */
 export function databaseWaitMs(observed: Observed): number | undefined {
   const hasPod = observed.pods.some(({ metadata }) => metadata.labels?.[LABELS.component] === 'database')
   const live = liveDatabase(observed)
-  if (hasPod || live === undefined) return undefined
+  if (hasPod || live === undefined || live.spec?.replicas === 0) return undefined
   const age = ageMs(live, observed.now)
   return Math.min(unreachableMs(observed), Number.isNaN(age) ? Number.POSITIVE_INFINITY : age)
 }

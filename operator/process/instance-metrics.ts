@@ -25,7 +25,7 @@ export const INSTANCE_METRICS: Record<string, InstanceMetric> = {
   },
   storage_instance_info: {
     help: 'Always 1; what an instance is made of is in the labels.',
-    labelNames: ['database', 'postgres', 'schema', 'image'],
+    labelNames: ['database', 'postgres', 'schema', 'image', 'stopped'],
     series: infoSeries,
   },
   storage_instance_run_duration_seconds: {
@@ -91,11 +91,12 @@ function conditionSeries({ status }: StorageInstance) {
   )
 }
 
-function infoSeries({ status }: StorageInstance) {
+function infoSeries({ spec, status }: StorageInstance) {
   const { database, schema, api } = status ?? {}
   const known = { database: database?.kind, postgres: database?.version, schema: schema?.version, image: api?.image }
   const labels = Object.fromEntries(Object.entries(known).map(([label, value]) => [label, value ?? '']))
-  return [{ labels, value: 1 }]
+  // So that alerts can leave it out.
+  return [{ labels: { ...labels, stopped: String(spec.stopped === true) }, value: 1 }]
 }
 
 function runSeries({ status }: StorageInstance) {

@@ -50,7 +50,7 @@ export class SchemaReadings {
   #isDue(observed: Observed): boolean {
     const { instance, now } = observed
     const serving = liveDeployment(observed)?.status?.readyReplicas ?? 0
-    if (serving === 0 || instance.spec.paused) return false
+    if (serving === 0 || instance.spec.paused || instance.spec.stopped) return false
     const last = this.#readings.get(instance.metadata.uid ?? '')
     if (last === undefined || last.run !== lastRunOf(observed)) return true
     return now.getTime() >= nextReadingAt(observed, last.reading)

@@ -134,6 +134,7 @@ function phaseOf(observed: Observed, steps: readonly Step[], conditions: readonl
   if (gate !== undefined) return gate.reason
   if (steps.some((step) => step.state === 'blocked')) return 'Stalled'
   const waiting = steps.find((step) => step.state === 'waiting')
+  if (observed.instance.spec.stopped) return waiting === undefined ? 'Stopped' : 'Stopping'
   if (waiting === undefined) return 'Ready'
   const under = (type: string) => waiting.findings?.find((finding) => finding.type === type)
   if (under('DatabaseReachable')?.status === 'False') return 'DatabaseStarting'

@@ -183,6 +183,31 @@ describe('a certificate that nears its end', () => {
   })
 })
 
+describe('an instance that is stopped', () => {
+  test('has no pod and keeps its volume; started again, it has its data and what its spec has become', async () => {
+    const queue = (request: object) => own.fetch(`${crawl.url}/api/queue`, { json: { ...push, ...request } })
+    const change = (spec: object) => home.kubectl('patch', crawl.target, '--type=merge', '-p', JSON.stringify({ spec }))
+    const pods = async () => {
+      const components = 'app.kubernetes.io/component in (api, database)'
+      return home.list('pods', `storage.sonoma.dev/instance=crawl,${components}`)
+    }
+    expect((await queue({ items: [{ id: 'stopped' }] })).status).toBe(200)
+    const { uid } = (await home.get('pvc/crawl-data-1')).metadata
+    await change({ stopped: true })
+    await crawl.until('Ready', { status: 'False', reason: 'Stopped' })
+    await eventually(async () => expect(await pods()).toEqual([]), { timeoutMs: 30_000, intervalMs: 500 })
+    expect(await crawl.condition('Stalled')).toMatchObject({ status: 'False' })
+    expect(await home.get('pvc/crawl-data-1')).toMatchObject({ metadata: { uid }, status: { phase: 'Bound' } })
+    expect(await home.kubectl('get', 'si', '-o', 'wide')).toMatch(/crawl +False +\d{4} +0\/0 .* Stopped/)
+    await change({ api: { replicas: 1 } })
+    await crawl.until('Ready', { status: 'False', reason: 'Stopped' })
+    await change({ stopped: false })
+    await crawl.ready()
+    expect(await pods()).toHaveLength(2)
+    expect(JSON.stringify((await queue({ operation: 'peek', items: [], count: 10 })).json)).toContain('"stopped"')
+  })
+})
+
 describe('deletion', () => {
   test('keeps the claim and says so; an instance of the same name has the data again', async () => {
     const pushKept = () => own.fetch(`${crawl.url}/api/queue`, { json: { ...push, items: [{ id: 'kept' }] } })

@@ -16,6 +16,8 @@ export type DatabaseSettings = { configuration: string; resources: Resources }
 export type DatabaseOptions = DatabaseSettings & {
   image: string
   claimName: string
+  /** How many pods: none while the database is to be off. */
+  pods: 0 | 1
   /** What people add to the pod. */
   podTemplate: PodTemplate
   /** Which version of the credentials the server is started with. */
@@ -35,7 +37,7 @@ export function databaseSettings(instance: StorageInstance, database: TunedDatab
   return { configuration: databaseConfigHash(instance, database), resources: databaseResources(database) }
 }
 
-/** One PostgreSQL pod on one claim that is referred to by its name. */
+/** At most one PostgreSQL pod, on one claim that is referred to by its name. */
 export function databaseStatefulSet(instance: StorageInstance, options: DatabaseOptions): Manifest {
   const { name } = instance.metadata
   const kind = {
@@ -46,7 +48,7 @@ export function databaseStatefulSet(instance: StorageInstance, options: Database
   } as const
   return child(instance, kind, {
     spec: {
-      replicas: 1,
+      replicas: options.pods,
       serviceName: childName(name, 'db'),
       // In order, a pod that cannot start would be waited for, and never replaced by one that can.
       podManagementPolicy: 'Parallel',

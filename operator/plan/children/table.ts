@@ -11,6 +11,7 @@ import type { Manifest } from '../../desired/child.ts'
 import { DATABASE_PORT } from '../../desired/database/service.ts'
 import { apiNetworkPolicy, databaseNetworkPolicy, taskNetworkPolicy } from '../../desired/network-policies.ts'
 import { claimNameOf } from '../database/managed.ts'
+import { holdOf } from '../hold.ts'
 import type { Autoscaler } from '../live-objects.ts'
 import { findOwn, type Observed, type SecretState } from '../observed.ts'
 import { isTaken } from './foreign.ts'
@@ -119,13 +120,15 @@ function hasPolicies({ instance }: World): boolean {
 }
 
 function hasSeveralPods({ instance }: World): boolean {
+  if (holdOf(instance).service) return false
   const { autoscaling, replicas } = instance.spec.api
   return (autoscaling?.minReplicas ?? replicas) > 1
 }
 
-/** An autoscaler goes by the name of what it scales, whoever owns that. */
+/** An autoscaler goes by the name of what it scales, whoever owns that; it has no say while the service is kept off. */
 function isScaled(world: World): boolean {
   const { instance } = world
+  if (holdOf(instance).service) return false
   return instance.spec.api.autoscaling !== undefined && !isTaken(world, 'Deployment', of('api')(instance))
 }
 

@@ -8,7 +8,7 @@ import { RESERVED_CONNECTIONS } from '../../desired/database/tuning.ts'
 import { probeJob } from '../../desired/runs/probe-job.ts'
 import type { Observed, SecretState } from '../observed.ts'
 import { troubleStep } from '../pod-trouble.ts'
-import { advance, type RunNeed, type RunState, rfc3339 } from '../runs/runs.ts'
+import { advance, isActive, type RunNeed, type RunState, rfc3339 } from '../runs/runs.ts'
 import { taskImage } from '../runs/task-image.ts'
 import { sentenceOf, type TaskReport, textOf } from '../runs/task-report.ts'
 import { type Step, unfinished } from '../step.ts'
@@ -45,9 +45,16 @@ export function checkExternalDatabase(observed: Observed, database: ExternalData
 
 function again(observed: Observed): RunNeed['again'] {
   const { status } = observed.instance
+  if (isUnasked(observed)) return { atMs: 0, attempt: 1 }
   const isShort = tooFew(observed, status?.database) !== undefined
   const atMs = nextProbeAt(observed, probeKey(observed), isShort)
   return atMs === undefined ? undefined : { atMs, attempt: attemptOf(status?.runs?.probe, observed.now) }
+}
+
+/** After a time in which nobody looked, what was found before says nothing; a look that could not begin at once is still due. */
+function isUnasked({ instance: { status } }: Observed): boolean {
+  const known = status?.conditions?.find(({ type }) => type === 'DatabaseReachable')
+  return known?.reason === 'Stopped' || (known?.reason === 'ProbeRunning' && !isActive(status?.runs?.probe))
 }
 
 /** Another Secret, or another content, is another probe. */

@@ -1,5 +1,5 @@
 import type { ManagedDatabase } from '../../api/instance/database.ts'
-import { ANNOTATIONS, LABELS } from '../../api/labels.ts'
+import { ANNOTATIONS } from '../../api/labels.ts'
 import { childName, type Purpose } from '../../api/names.ts'
 import type { StorageInstance } from '../../api/storage-instance.ts'
 import { childMeta, type Manifest, ownerReference } from '../../desired/child.ts'
@@ -16,13 +16,14 @@ import { type Claim, findChild, type Observed, type StatefulSet } from '../obser
 import { type Trouble, troubleStep } from '../pod-trouble.ts'
 import { textOf } from '../runs/task-report.ts'
 import { podlessTrouble, startTrouble } from '../start-trouble.ts'
-import { type Step, unfinished } from '../step.ts'
+import { type Facts, type Step, unfinished } from '../step.ts'
 import { databaseWaitMs, lookAfterMs, unreachableMs } from '../unexplained.ts'
 import { certificateNotes, renewalDueMs, renewalLookMs, renewalNotes, servedCertificate } from './certificate.ts'
 import { liveDatabase } from './live.ts'
 import { waitForTurn, waitForWindow } from './restart.ts'
 import { causesText, type RestartCause, restartCauses } from './restart-causes.ts'
 import { servedSettings } from './settings-trial.ts'
+import { awaitStopped, databasePods } from './stopped.ts'
 
 /** The claim of a live instance; a restore may have put another one in the place of the first. */
 export function claimNameOf({ metadata, status }: StorageInstance): string {
@@ -34,9 +35,13 @@ export function isDataDeleted({ metadata, spec }: StorageInstance): boolean {
   return spec.deletionPolicy === 'Delete' && metadata.annotations?.[ANNOTATIONS.confirmDelete] === metadata.name
 }
 
-/** Keeps the PostgreSQL of an instance: claim, credentials, configuration, pod; done when it answers. `mayRestart`: with other settings. */
-export function checkManagedDatabase(observed: Observed, database: TunedDatabase, mayRestart: boolean): Step {
-  const refused = refusedParameters(database.parameters)
+/** How the server is to be kept: with so many pods, and `mayRestart` with other settings. */
+export type ServerWish = { pods: 0 | 1; mayRestart: boolean }
+
+/** Keeps the PostgreSQL of an instance: claim, credentials, configuration, pod; done when it answers, or is off as it should. */
+export function checkManagedDatabase(observed: Observed, database: TunedDatabase, wish: ServerWish): Step {
+  const { mayRestart } = wish
+  const refused = wish.pods === 0 ? [] : refusedParameters(database.parameters)
   if (refused.length > 0) {
     const message = `spec.database.managed.parameters: ${refused.join('; ')}. Remove it.`
     return unfinished('blocked', 'DatabaseReachable', { reason: 'ParameterRefused', message })
@@ -47,12 +52,15 @@ export function checkManagedDatabase(observed: Observed, database: TunedDatabase
   ]
   // A server writes to what it is given: no volume, and no credentials, of somebody else.
   const isOwn = kept.every(({ obstacle }) => obstacle?.why !== 'foreign')
-  const server = isOwn ? serverOptions(observed, database, mayRestart) : undefined
+  const server = isOwn ? serverOptions(observed, database, wish) : undefined
   const causes = server ? restartCauses(observed, server) : []
   const held = waitForWindow(observed, causes) ?? waitForTurn(observed, causes)
   if (server && held === undefined) kept.push(keep(observed, databaseStatefulSet(observed.instance, server)))
   const actions = kept.flatMap((keeping) => keeping.actions)
-  return obstacleStep(kept, actions) ?? judge(observed, actions, { causes, held })
+  const obstacle = obstacleStep(kept, actions)
+  if (obstacle !== undefined) return obstacle
+  if (wish.pods === 1) return judge(observed, actions, { causes, held })
+  return { ...awaitStopped(observed, claimNameOf(observed.instance)), actions, facts: factsOf(observed) }
 }
 
 type RandomSecret = { content: 'credentials' | 'certificate'; object: Manifest }
@@ -95,7 +103,11 @@ function foundation(observed: Observed, database: TunedDatabase, mayRestart: boo
   return mayRestart || findChild(observed, config) === undefined ? [...lasting, config] : lasting
 }
 
-function serverOptions(observed: Observed, database: TunedDatabase, mayRestart: boolean): DatabaseOptions | undefined {
+function serverOptions(
+  observed: Observed,
+  database: TunedDatabase,
+  { pods, mayRestart }: ServerWish,
+): DatabaseOptions | undefined {
   const { instance, release, ownerSecret } = observed
   // The pod is made of the credentials' version, so that it is made once and not twice.
   if (ownerSecret.state !== 'usable') return undefined
@@ -103,7 +115,7 @@ function serverOptions(observed: Observed, database: TunedDatabase, mayRestart: 
   const made = { secretVersion: ownerSecret.version, secretDigest, certificate: servedCertificate(observed) }
   const settings = (mayRestart ? undefined : servedSettings(observed)) ?? databaseSettings(instance, database)
   const { podTemplate } = database
-  return { ...settings, ...made, podTemplate, image: release.postgresImage, claimName: claimNameOf(instance) }
+  return { ...settings, ...made, podTemplate, pods, image: release.postgresImage, claimName: claimNameOf(instance) }
 }
 
 /** A claim that is there keeps its class and never shrinks; the schema refuses the latter, but a restore may have made it larger. */
@@ -122,12 +134,13 @@ function claim(observed: Observed, database: ManagedDatabase, name: string): Man
 
 type Restart = { causes: readonly RestartCause[]; held: Step | undefined }
 
-function judge(observed: Observed, actions: Action[], { causes, held }: Restart): Step {
-  const { instance } = observed
+function factsOf(observed: Observed): Facts {
   const volumeSize = liveClaim(observed)?.spec?.resources?.requests?.storage
-  const facts = {
-    database: { kind: 'Managed' as const, claimName: claimNameOf(instance), ...(volumeSize && { volumeSize }) },
-  }
+  return { database: { kind: 'Managed', claimName: claimNameOf(observed.instance), ...(volumeSize && { volumeSize }) } }
+}
+
+function judge(observed: Observed, actions: Action[], { causes, held }: Restart): Step {
+  const facts = factsOf(observed)
   if (!isReady(liveDatabase(observed)) || actions.some((action) => action.do === 'issue')) {
     return { requeueAfterMs: held?.requeueAfterMs, ...notReady(observed), actions, facts }
   }
@@ -158,7 +171,7 @@ function isReady(set: StatefulSet | undefined): boolean {
 
 /** Why the server does not answer: what its pod says, else that it is starting. */
 function notReady(observed: Observed): Step {
-  const pods = observed.pods.filter(({ metadata }) => metadata.labels?.[LABELS.component] === 'database')
+  const pods = databasePods(observed)
   const trouble = startTrouble(observed, pods) ?? podless(observed)
   const requeueAfterMs = lookAfterMs(unreachableMs(observed))
   if (trouble !== undefined) return { requeueAfterMs, ...troubleStep('DatabaseReachable', trouble) }

@@ -15,7 +15,8 @@ export type RestartCause = { text: string; isOwn: boolean }
  */
 export function restartCauses(observed: Observed, options: DatabaseOptions): RestartCause[] {
   const live = liveDatabase(observed)
-  if (live === undefined) return []
+  // Where nothing runs, or nothing is to run, nothing starts anew.
+  if (live === undefined || live.spec?.replicas === 0 || options.pods === 0) return []
   const wanted = databaseStatefulSet(observed.instance, options)
   const difference = differenceOf(observed, live, stamped(wanted))
   if (difference === 'changed') return observed.rollout === 'held' ? [] : changes(observed, live, options)

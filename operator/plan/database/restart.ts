@@ -1,3 +1,4 @@
+import type { Reason } from '../../api/reasons.ts'
 import type { MaintenanceWindow, Observed } from '../observed.ts'
 import { nodeTrouble } from '../runs/node-trouble.ts'
 import { rfc3339 } from '../runs/runs.ts'
@@ -36,12 +37,18 @@ function opening(window: Exclude<MaintenanceWindow, { state: 'open' }>): string 
 
 /** The step of a restart that waits until nothing works on the database any more; undefined where nothing does. */
 export function waitForTurn(observed: Observed, causes: readonly RestartCause[]): Step | undefined {
+  if (causes.length === 0) return undefined
+  return waitForTask(observed, 'RestartPending', `The database restarts, because ${causesText(causes)},`)
+}
+
+/** The step that waits for the end of what works on the database, and says what comes then. */
+export function waitForTask(observed: Observed, reason: Reason, what: string): Step | undefined {
   const task = taskAtWork(observed)
-  if (causes.length === 0 || task === undefined) return undefined
-  const message = `The database restarts, because ${causesText(causes)}, once the ${task.kind} ${task.metadata.name} has ended.`
+  if (task === undefined) return undefined
+  const message = `${what} once the ${task.kind} ${task.metadata.name} has ended.`
   const step = { state: 'waiting', requeueAfterMs: TASK_LOOK_MS } as const
   const silent = nodeTrouble(observed)
-  if (silent === undefined) return { ...step, why: { reason: 'RestartPending', message } }
+  if (silent === undefined) return { ...step, why: { reason, message } }
   const why = { reason: silent.reason, message: `${message} ${silent.message}` }
   return { ...step, state: silent.isLasting ? 'blocked' : 'waiting', why }
 }

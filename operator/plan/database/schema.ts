@@ -49,6 +49,16 @@ export function withdrawMigration(observed: Observed): Step | undefined {
   return { state: 'done', facts: { runs: { migrate: calledOff(observed, run) } } }
 }
 
+/** The same where the instance is stopped, even if its Job is there and cannot begin. It says what is to come. */
+export function suspendMigration(observed: Observed): Step | undefined {
+  const contract = contractRun(observed)
+  if (contract !== undefined && isActive(contract)) return callOff(observed, contract)
+  const step = withdrawMigration(observed)
+  const message = 'A migration is due; it starts once spec.stopped is false.'
+  const finding = { type: 'SchemaUpToDate', status: 'False', reason: 'MigrationPending', message } as const
+  return step && { ...step, findings: [finding] }
+}
+
 function approvedContracts({ instance: { spec, status } }: Observed): string[] {
   const pending = status?.schema?.pendingContract ?? []
   return pending.filter((number) => spec.migrations.approveContract.includes(number)).sort()

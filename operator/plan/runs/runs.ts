@@ -113,10 +113,10 @@ export function leftovers({ instance, jobs, pods }: Observed): Action[] {
   return jobs.filter((job) => endOf(job) === undefined && isLeft(job)).map(removal)
 }
 
-/** A run of which nothing was made is over, and may be asked for again at once. */
+/** A run that has done nothing is over, and may be asked for again at once. */
 export function calledOff(observed: Observed, run: RunStatus): RunStatus {
   const at = rfc3339(observed.now)
-  const message = JSON.stringify({ code: 'called_off', error: 'The run was called off before it began.' })
+  const message = JSON.stringify({ code: 'called_off', error: 'The run was called off.' })
   return { ...run, phase: 'Failed', finishedAt: at, retryAt: at, message }
 }
 

@@ -8,6 +8,7 @@ export const specs: fc.Arbitrary<PartialSpec> = fc.record(
     api: fc.record({ replicas: fc.integer({ min: 0, max: 4 }), poolSize: fc.constantFrom(10, 20) }),
     migrations: fc.record({ onDrift: fc.constantFrom('Alert', 'Ignore') }),
     database: fc.record({ managed: fc.record({ parameters: fc.record({ work_mem: fc.constantFrom('8MB', '9MB') }) }) }),
+    stopped: fc.boolean(),
     deletionPolicy: fc.constantFrom('Retain', 'Delete'),
   },
   { requiredKeys: [] },

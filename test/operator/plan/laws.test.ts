@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { RunStatus } from '../../../operator/api/instance/status.ts'
 import { covers } from '../../../operator/plan/children/differs.ts'
-import type { Job, Pod, StatefulSet } from '../../../operator/plan/live-objects.ts'
+import type { Deployment, Job, Pod, StatefulSet } from '../../../operator/plan/live-objects.ts'
 import { plan, stepsOf } from '../../../operator/plan/plan.ts'
 import { advance, isActive, type RunNeed } from '../../../operator/plan/runs/runs.ts'
 import { alive, happen, happenings } from './happenings.ts'
@@ -11,6 +11,11 @@ import { instanceOf, START, World } from './world.ts'
 /** One in which every run takes its time. */
 const busyWorld = () => Object.assign(new World(), { isProvisioning: true })
 const actionsOf = (world: World) => stepsOf(plan(world.observed())).flatMap((step) => step.actions ?? [])
+
+const podsOf = (world: World) => ({
+  service: world.find<Deployment>('Deployment', 'crawl-api')?.spec?.replicas ?? 0,
+  database: world.find<StatefulSet>('StatefulSet', 'crawl-db')?.spec?.replicas ?? 0,
+})
 
 describe('whatever happens', () => {
   test('there are never two runs at a time, each has a deadline, and none is made twice', () => {
@@ -39,6 +44,7 @@ describe('whatever happens', () => {
           world.step()
           happen(world, happening)
         }
+        world.change({ stopped: false })
         // Past the deadline of a trial of settings, of a migration that waited for it, and past every back-off.
         for (let days = 0; days < 3; days += 1) {
           world.pass(86_400)
@@ -46,6 +52,37 @@ describe('whatever happens', () => {
         }
         expect(world.condition('Ready')).toMatchObject({ status: 'True' })
         expect(actionsOf(world)).toEqual([])
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  test('an instance that is stopped ends without pods and without runs, and is ready again once it is started', () => {
+    fc.assert(
+      fc.property(fc.array(happenings, { maxLength: 15 }), (story) => {
+        const world = new World()
+        for (const happening of story) {
+          world.step()
+          happen(world, happening)
+        }
+        world.change({ stopped: true })
+        const before = world.made.length
+        world.settle()
+        // A Job that was killed may still report.
+        world.pass(60)
+        world.settle()
+        expect(world.made).toHaveLength(before)
+        expect(world.condition('Ready')).toMatchObject({ status: 'False', reason: 'Stopped' })
+        expect(world.condition('Stalled')).toMatchObject({ status: 'False' })
+        expect(podsOf(world)).toEqual({ service: 0, database: 0 })
+        expect(Object.values(world.instance.status?.runs ?? {}).filter(isActive)).toEqual([])
+        expect(actionsOf(world)).toEqual([])
+        world.change({ stopped: false })
+        for (let days = 0; days < 3; days += 1) {
+          world.pass(86_400)
+          world.settle()
+        }
+        expect(world.condition('Ready')).toMatchObject({ status: 'True' })
       }),
       { numRuns: 40 },
     )

@@ -242,7 +242,8 @@ export class World {
   }
 
   #run(set: StatefulSet): void {
-    set.status = { observedGeneration: set.metadata.generation, readyReplicas: 1, updatedReplicas: 1 }
+    const count = set.spec?.replicas ?? 1
+    set.status = { observedGeneration: set.metadata.generation, readyReplicas: count, updatedReplicas: count }
   }
 
   #serve(deployment: Deployment): void {

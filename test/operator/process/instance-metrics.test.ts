@@ -52,9 +52,14 @@ describe('the metrics of instances', () => {
       `storage_instance_condition{${at},type="Ready",status="True"} 0`,
       `storage_instance_condition{${at},type="Ready",status="False"} 1`,
       `storage_instance_condition{${at},type="Ready",status="Unknown"} 0`,
-      `storage_instance_info{${at},database="Managed",postgres="17.10",schema="0004",image="sonoma-storage:1"} 1`,
+      `storage_instance_info{${at},database="Managed",postgres="17.10",schema="0004",image="sonoma-storage:1",stopped="false"} 1`,
       `storage_instance_run_duration_seconds{${at},kind="migrate",result="Failed"} 90`,
     ])
+  })
+
+  test('tell those that are stopped from those that do not work', async () => {
+    const { spec } = instanceOf({ stopped: true })
+    expect((await scrape(() => [{ ...crawl, spec }])).join()).toContain('image="sonoma-storage:1",stopped="true"} 1')
   })
 
   test('are told with whatever a label holds', async () => {

@@ -49,8 +49,9 @@ function lostAlive({ instance, jobs }: World): string[] {
     .flatMap(({ metadata }) => names.filter((name) => name === metadata.name))
 }
 
-/** Past every deadline and every back-off, with nothing in the way. */
+/** Past every deadline and every back-off, with nothing in the way, and not stopped. */
 async function recover(cluster: Cluster): Promise<void> {
+  cluster.world.change({ stopped: false })
   for (let days = 0; days < 3; days += 1) {
     cluster.world.pass(86_400)
     await cluster.settle()
