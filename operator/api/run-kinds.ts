@@ -36,6 +36,9 @@ export type RunKind = keyof typeof RUN_KINDS
 /** The kinds in their order. */
 export const RUN_KIND_NAMES = Object.keys(RUN_KINDS) as RunKind[]
 
+/** The kinds that people ask for by an annotation. */
+export type RequestedKind = Extract<RunKind, 'migrate' | 'maintain'>
+
 /** What the table says of a kind. */
 export function runKind(kind: RunKind): RunKindEntry {
   return RUN_KINDS[kind]

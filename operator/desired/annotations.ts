@@ -20,6 +20,8 @@ export const CHILD_ANNOTATIONS = {
   allowList: `${GROUP}/allow-list`,
   /** On pods: hash of the configuration that they read at their start only. */
   configuration: `${GROUP}/configuration`,
+  /** On a claim: `true` where it has the data of its instance, `false` where a restore has put another in its place. */
+  currentData: `${GROUP}/current-data`,
   /** On a claim: the uid of the instance that uses it. */
   instanceUid: `${GROUP}/instance-uid`,
   /** On a claim: the uid of an instance that is gone and left it. */

@@ -7,7 +7,7 @@ import type { Action } from './action.ts'
 export type Finding = { type: ConditionType; status: ConditionStatus; reason: Reason; message: string }
 
 /** Figures for the status that a check learned. */
-export type Facts = Pick<StorageInstanceStatus, 'schema' | 'database' | 'runs' | 'lastRunToken' | 'rollout'>
+export type Facts = Pick<StorageInstanceStatus, 'schema' | 'database' | 'runs' | 'runTokens' | 'rollout'>
 
 /**
  * What one check makes of the world. `waiting`: something happens by itself, or is tried again; `blocked`: somebody has to act.

@@ -155,17 +155,17 @@ function apiOf(observed: Observed): StorageInstanceStatus['api'] {
   }
 }
 
-type Known = Pick<StorageInstanceStatus, 'schema' | 'database' | 'runs' | 'lastRunToken' | 'rollout'>
+type Known = Pick<StorageInstanceStatus, 'schema' | 'database' | 'runs' | 'runTokens' | 'rollout'>
 
 /** Figures that were learned now, over those that were known. */
 function factsOf({ instance, schemaReading }: Observed, steps: readonly Step[]): Known {
-  const { schema, database, runs, lastRunToken, rollout }: Known = instance.status ?? {}
+  const { schema, database, runs, runTokens, rollout }: Known = instance.status ?? {}
   const version = schemaReading?.serverVersion
   const start: Known = {
     schema,
     database: { kind: databaseOf(instance.spec).kind, ...database, ...(version && { version }) },
     runs,
-    lastRunToken,
+    runTokens,
     rollout,
   }
   return steps.reduce<Known>(
@@ -173,7 +173,7 @@ function factsOf({ instance, schemaReading }: Observed, steps: readonly Step[]):
       schema: facts.schema ?? known.schema,
       database: { ...known.database, ...facts.database },
       runs: { ...known.runs, ...facts.runs },
-      lastRunToken: facts.lastRunToken ?? known.lastRunToken,
+      runTokens: facts.runTokens ? { ...known.runTokens, ...facts.runTokens } : known.runTokens,
       rollout: facts.rollout ?? known.rollout,
     }),
     start,

@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox'
 import { Conditions } from '../conditions.ts'
 import { count, seconds, text, time } from '../fields.ts'
 import { NOT_IMPLEMENTED } from '../not-implemented.ts'
-import { RUN_KIND_NAMES, type RunKind, runKind } from '../run-kinds.ts'
+import { type RequestedKind, RUN_KIND_NAMES, type RunKind, runKind } from '../run-kinds.ts'
 
 /** Phases of a run; the last two are its ends. */
 export const RUN_PHASES = ['Pending', 'Running', 'Verifying', 'Succeeded', 'Failed'] as const
@@ -146,6 +146,16 @@ const Rollout = Type.Object(
   { description: 'Changes that the operator makes for reasons of its own.' },
 )
 
+const RunTokens = Type.Object(
+  {
+    migrate: text('Last value that requested a migration run.'),
+    maintain: Type.Optional(
+      Type.String({ description: 'Last value that requested a maintenance run.', ...NOT_IMPLEMENTED }),
+    ),
+  } satisfies Record<RequestedKind, unknown>,
+  { description: 'Values of the annotation storage.sonoma.dev/run that were handled, by the kind of the run.' },
+)
+
 /** The state that the operator observed. */
 export const StorageInstanceStatus = Type.Object(
   {
@@ -164,7 +174,8 @@ export const StorageInstanceStatus = Type.Object(
     maintenance: Type.Optional(MaintenanceStatus),
     runs: Type.Optional(Runs),
     rollout: Type.Optional(Rollout),
-    lastRunToken: text('Last value of the annotation storage.sonoma.dev/run that was handled.'),
+    runTokens: Type.Optional(RunTokens),
+    lastRunToken: text('The same as runTokens, for one kind only; set by earlier versions of the operator.'),
   },
   { default: { observedGeneration: -1 }, description: 'Observed state.' },
 )

@@ -10,13 +10,18 @@ export type ClaimOptions = {
   storageClassName?: string
   /** Whether the claim goes with its instance. */
   isDeleted: boolean
+  /** Whether it has the data, so that it is found again by whoever knows no more than the name of the instance. */
+  isCurrent: boolean
 }
 
 /** The volume of the managed database. It has no owner, and so stays, unless its removal was asked for and confirmed. */
 export function databaseClaim(instance: StorageInstance, options: ClaimOptions): Manifest {
-  const { purpose, size, storageClassName, isDeleted } = options
+  const { purpose, size, storageClassName, isDeleted, isCurrent } = options
   const kind = { apiVersion: 'v1', kind: 'PersistentVolumeClaim' }
-  const annotations = { [CHILD_ANNOTATIONS.instanceUid]: instance.metadata.uid ?? '' }
+  const annotations = {
+    [CHILD_ANNOTATIONS.instanceUid]: instance.metadata.uid ?? '',
+    [CHILD_ANNOTATIONS.currentData]: `${isCurrent}`,
+  }
   const metadata = childMeta(instance, { ...kind, purpose, annotations })
   return {
     ...kind,

@@ -1,5 +1,4 @@
 import { childName, type Purpose } from '../../api/names.ts'
-import type { StorageInstance } from '../../api/storage-instance.ts'
 import { databaseOf } from '../../api/unions.ts'
 import { apiAllowList, wasFilled } from '../../desired/api/allow-list.ts'
 import { apiAutoscaler } from '../../desired/api/autoscaler.ts'
@@ -10,7 +9,7 @@ import { apiServiceAccount } from '../../desired/api/service-account.ts'
 import type { Manifest } from '../../desired/child.ts'
 import { DATABASE_PORT } from '../../desired/database/service.ts'
 import { apiNetworkPolicy, databaseNetworkPolicy, taskNetworkPolicy } from '../../desired/network-policies.ts'
-import { claimNameOf } from '../database/managed.ts'
+import { claimNameOf } from '../database/current-claim.ts'
 import { holdOf } from '../hold.ts'
 import type { Autoscaler } from '../live-objects.ts'
 import { findOwn, type Observed, type SecretState } from '../observed.ts'
@@ -22,7 +21,7 @@ type World = Pick<Observed, 'instance' | 'children'>
 type Child<Kind extends string = string> = {
   apiVersion: string
   kind: Kind
-  name: (instance: StorageInstance) => string
+  name: (world: World) => string
   /** None: always. */
   isWanted?: (world: World) => boolean
   /** What it is to be; none where a check of its own keeps it. */
@@ -99,8 +98,8 @@ export function unwantedChildren(world: World): Named[] {
   return CHILDREN.filter((child) => child.isDropped && !isWanted(child, world)).map((child) => named(child, world))
 }
 
-function named({ apiVersion, kind, name }: Child<ChildKind>, { instance }: World): Named {
-  return { apiVersion, kind, name: name(instance) }
+function named({ apiVersion, kind, name }: Child<ChildKind>, world: World): Named {
+  return { apiVersion, kind, name: name(world) }
 }
 
 function isWanted({ isWanted: is = () => true }: Child, world: World): boolean {
@@ -108,7 +107,7 @@ function isWanted({ isWanted: is = () => true }: Child, world: World): boolean {
 }
 
 function of(purpose: Purpose): Child['name'] {
-  return ({ metadata }) => childName(metadata.name, purpose)
+  return ({ instance }) => childName(instance.metadata.name, purpose)
 }
 
 function isManaged({ instance }: World): boolean {
@@ -129,12 +128,12 @@ function hasSeveralPods({ instance }: World): boolean {
 function isScaled(world: World): boolean {
   const { instance } = world
   if (holdOf(instance).service) return false
-  return instance.spec.api.autoscaling !== undefined && !isTaken(world, 'Deployment', of('api')(instance))
+  return instance.spec.api.autoscaling !== undefined && !isTaken(world, 'Deployment', of('api')(world))
 }
 
 function allowList(observed: Observed): Manifest {
   const { instance } = observed
-  const live = findOwn(observed, { kind: 'ConfigMap', metadata: { name: of('api')(instance) } })
+  const live = findOwn(observed, { kind: 'ConfigMap', metadata: { name: of('api')(observed) } })
   return apiAllowList(instance, { wasFilled: wasFilled(live) })
 }
 
@@ -159,7 +158,7 @@ function autoscaler(observed: Observed, mayGrow: boolean): Manifest | undefined 
   const { instance } = observed
   const { autoscaling } = instance.spec.api
   if (autoscaling === undefined || mayGrow) return autoscaling && apiAutoscaler(instance, autoscaling)
-  const at = { kind: 'HorizontalPodAutoscaler', metadata: { name: of('api')(instance) } }
+  const at = { kind: 'HorizontalPodAutoscaler', metadata: { name: of('api')(observed) } }
   const served = findOwn<Autoscaler>(observed, at)?.spec?.maxReplicas
   if (served === undefined) return undefined
   const maxReplicas = Math.min(autoscaling.maxReplicas, served)

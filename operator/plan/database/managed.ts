@@ -1,6 +1,6 @@
 import type { ManagedDatabase } from '../../api/instance/database.ts'
 import { ANNOTATIONS } from '../../api/labels.ts'
-import { childName, type Purpose } from '../../api/names.ts'
+import type { Purpose } from '../../api/names.ts'
 import type { StorageInstance } from '../../api/storage-instance.ts'
 import { childMeta, type Manifest, ownerReference } from '../../desired/child.ts'
 import { databaseClaim } from '../../desired/database/claim.ts'
@@ -19,16 +19,12 @@ import { podlessTrouble, startTrouble } from '../start-trouble.ts'
 import { type Facts, type Step, unfinished } from '../step.ts'
 import { databaseWaitMs, lookAfterMs, unreachableMs } from '../unexplained.ts'
 import { certificateNotes, renewalDueMs, renewalLookMs, renewalNotes, servedCertificate } from './certificate.ts'
+import { claimNameOf, formerClaims } from './current-claim.ts'
 import { liveDatabase } from './live.ts'
 import { waitForTurn, waitForWindow } from './restart.ts'
 import { causesText, type RestartCause, restartCauses } from './restart-causes.ts'
 import { servedSettings } from './settings-trial.ts'
 import { awaitStopped, databasePods } from './stopped.ts'
-
-/** The claim of a live instance; a restore may have put another one in the place of the first. */
-export function claimNameOf({ metadata, status }: StorageInstance): string {
-  return status?.database?.claimName ?? childName(metadata.name, 'data-1')
-}
 
 /** Whether the data goes with the instance: asked for, and confirmed with the instance's own name. */
 export function isDataDeleted({ metadata, spec }: StorageInstance): boolean {
@@ -60,7 +56,7 @@ export function checkManagedDatabase(observed: Observed, database: TunedDatabase
   const obstacle = obstacleStep(kept, actions)
   if (obstacle !== undefined) return obstacle
   if (wish.pods === 1) return judge(observed, actions, { causes, held })
-  return { ...awaitStopped(observed, claimNameOf(observed.instance)), actions, facts: factsOf(observed) }
+  return { ...awaitStopped(observed, claimNameOf(observed)), actions, facts: factsOf(observed) }
 }
 
 type RandomSecret = { content: 'credentials' | 'certificate'; object: Manifest }
@@ -97,7 +93,7 @@ function secretShell(
 
 function foundation(observed: Observed, database: TunedDatabase, mayRestart: boolean): Manifest[] {
   const { instance } = observed
-  const lasting = [claim(observed, database, claimNameOf(instance)), databaseService(instance)]
+  const lasting = [claim(observed, database), ...unmarked(observed), databaseService(instance)]
   const config = databaseConfig(instance, database)
   // A server that is started anew for another reason would read the new files; without any it would not start.
   return mayRestart || findChild(observed, config) === undefined ? [...lasting, config] : lasting
@@ -115,28 +111,48 @@ function serverOptions(
   const made = { secretVersion: ownerSecret.version, secretDigest, certificate: servedCertificate(observed) }
   const settings = (mayRestart ? undefined : servedSettings(observed)) ?? databaseSettings(instance, database)
   const { podTemplate } = database
-  return { ...settings, ...made, podTemplate, pods, image: release.postgresImage, claimName: claimNameOf(instance) }
+  return { ...settings, ...made, podTemplate, pods, image: release.postgresImage, claimName: claimNameOf(observed) }
 }
 
 /** A claim that is there keeps its class and never shrinks; the schema refuses the latter, but a restore may have made it larger. */
-function claim(observed: Observed, database: ManagedDatabase, name: string): Manifest {
+function claim(observed: Observed, database: ManagedDatabase): Manifest {
   const { instance } = observed
+  const name = claimNameOf(observed)
   const live = findChild<Claim>(observed, { kind: 'PersistentVolumeClaim', metadata: { name } })
   const asked = live?.spec?.resources?.requests?.storage
   const isSmaller = compareQuantities(asked, database.storage.size) > 0
   return databaseClaim(instance, {
-    purpose: name.slice(instance.metadata.name.length + 1) as Purpose,
+    purpose: purposeOf(instance, name),
     size: isSmaller && asked ? asked : database.storage.size,
     storageClassName: live ? live.spec?.storageClassName : database.storage.storageClassName,
     isDeleted: isDataDeleted(instance),
+    isCurrent: true,
   })
+}
+
+/** The claims that had the data before, as they are, but for the mark. */
+function unmarked(observed: Observed): Manifest[] {
+  const { instance } = observed
+  return formerClaims(observed).map(({ metadata, spec }) =>
+    databaseClaim(instance, {
+      purpose: purposeOf(instance, metadata.name),
+      size: spec?.resources?.requests?.storage ?? '',
+      storageClassName: spec?.storageClassName,
+      isDeleted: isDataDeleted(instance),
+      isCurrent: false,
+    }),
+  )
+}
+
+function purposeOf({ metadata }: StorageInstance, claimName: string): Purpose {
+  return claimName.slice(metadata.name.length + 1) as Purpose
 }
 
 type Restart = { causes: readonly RestartCause[]; held: Step | undefined }
 
 function factsOf(observed: Observed): Facts {
   const volumeSize = liveClaim(observed)?.spec?.resources?.requests?.storage
-  return { database: { kind: 'Managed', claimName: claimNameOf(observed.instance), ...(volumeSize && { volumeSize }) } }
+  return { database: { kind: 'Managed', claimName: claimNameOf(observed), ...(volumeSize && { volumeSize }) } }
 }
 
 function judge(observed: Observed, actions: Action[], { causes, held }: Restart): Step {
@@ -189,7 +205,7 @@ function podless(observed: Observed): Trouble | undefined {
 }
 
 function liveClaim(observed: Observed): Claim | undefined {
-  const at = { kind: 'PersistentVolumeClaim', metadata: { name: claimNameOf(observed.instance) } }
+  const at = { kind: 'PersistentVolumeClaim', metadata: { name: claimNameOf(observed) } }
   const live = findChild<Claim>(observed, at)
   return live && obstacleOf(observed, live) === undefined ? live : undefined
 }

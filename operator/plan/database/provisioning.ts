@@ -10,7 +10,7 @@ import { taskImage } from '../runs/task-image.ts'
 import { sentenceOf, type TaskReport } from '../runs/task-report.ts'
 import type { Facts, Step } from '../step.ts'
 import { capabilitiesOf } from './capabilities.ts'
-import { claimNameOf } from './managed.ts'
+import { claimNameOf } from './current-claim.ts'
 
 const PASSING = ['unreachable', 'busy', 'lock_timeout', 'interrupted', 'deadline', 'replication_refused']
 /** Those that somebody has to mend, in the database or in its pod: nothing tells when that is done. */
@@ -53,7 +53,7 @@ function provision(observed: Observed, secretUid: string): Step {
   const image = taskImage(observed, 'provision')
   const state = advance(observed, {
     kind: 'provision',
-    key: [PROVISIONING_VERSION, claimNameOf(instance), secretUid].join(':'),
+    key: [PROVISIONING_VERSION, claimNameOf(observed), secretUid].join(':'),
     job: (run) => provisionJob(instance, run, image),
     transientCodes: [...PASSING, ...MENDABLE],
   })

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { RunStatus } from '../../api/instance/status.ts'
 import { ANNOTATIONS } from '../../api/labels.ts'
+import { childName } from '../../api/names.ts'
 import type { Reason } from '../../api/reasons.ts'
-import type { StorageInstance, StorageInstanceStatus } from '../../api/storage-instance.ts'
+import type { StorageInstanceStatus } from '../../api/storage-instance.ts'
+import { databaseOf } from '../../api/unions.ts'
 import { imageOf } from '../../desired/image.ts'
 import { migrateJob } from '../../desired/runs/migrate-job.ts'
 import type { Observed } from '../observed.ts'
@@ -11,7 +13,9 @@ import { nodeTrouble } from '../runs/node-trouble.ts'
 import { advance, calledOff, isActive, isUnderWay, type RunState } from '../runs/runs.ts'
 import { taskImage } from '../runs/task-image.ts'
 import { parseReport, sentenceOf, type TaskReport, textOf } from '../runs/task-report.ts'
+import { tokenOf } from '../runs/token.ts'
 import { type Facts, type Step, unfinished } from '../step.ts'
+import { claimNameOf } from './current-claim.ts'
 import { standingDrift } from './drift.ts'
 import { adviceOnOwner, takeOverOf } from './owner.ts'
 
@@ -104,27 +108,31 @@ function migrateStep(observed: Observed, { key, contracts }: { key: string; cont
 }
 
 /** What a run is for: one key is run once, whatever happens to the operator meanwhile. */
-export function migrationKey({ instance, ownerSecret, release }: Observed): string {
+export function migrationKey(observed: Observed): string {
+  const { instance, ownerSecret, release } = observed
   const { queues, image } = instance.spec
   const takeOver = takeOverOf(instance)
   const provisioning = instance.status?.database?.provisioning
+  const claim = restoredClaim(observed)
   const parts = [
     imageOf(image, release.serviceImage),
     ownerSecret,
     queues,
-    tokenOf(instance) ?? '',
+    tokenOf(instance, 'migrate') ?? '',
     ...(takeOver ? [takeOver] : []),
     // The run has grants to give to what was provided.
     ...(provisioning ? [provisioning] : []),
+    ...(claim ? [claim] : []),
   ]
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
 }
 
-/** The newest token by which somebody asked for a migration run. */
-function tokenOf({ metadata, status }: StorageInstance): string | undefined {
-  const asked = metadata.annotations?.[ANNOTATIONS.run]
-  if (asked?.startsWith('migrate-')) return asked
-  return status?.lastRunToken?.startsWith('migrate-') ? status.lastRunToken : undefined
+/** The claim with the data, where it is not the first one: after a restore, the schema may be an older one. */
+function restoredClaim(observed: Observed): string | undefined {
+  const { spec, metadata } = observed.instance
+  const name = claimNameOf(observed)
+  const isFirst = name === childName(metadata.name, 'data-1')
+  return databaseOf(spec).kind === 'External' || isFirst ? undefined : name
 }
 
 /** With `onDrift: Block` no run begins on a schema that somebody has changed. */
@@ -142,11 +150,11 @@ function blockedByDrift(observed: Observed, key: string): Step['why'] {
 
 function factsOf({ instance }: Observed, { state, run, report }: RunState): Facts {
   const isDone = state === 'succeeded'
-  const token = tokenOf(instance)
+  const token = tokenOf(instance, 'migrate')
   return {
     ...(run && { runs: { migrate: run } }),
     ...(report && isDone && { schema: schemaOf(report), database: rolesOf(report) }),
-    ...(token !== undefined && { lastRunToken: token }),
+    ...(token !== undefined && { runTokens: { migrate: token } }),
   }
 }
 

@@ -68,6 +68,7 @@ describe('a field that is marked as not implemented', () => {
       'status.runs.verify',
       'status.runs.restore',
       'status.runs.maintain',
+      'status.runTokens.maintain',
     ])
     // A name that an implemented field has as well says nothing.
     const others = instance.filter(({ path }) => !marked.includes(path)).map(({ path }) => lastName(path))

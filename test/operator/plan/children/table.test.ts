@@ -64,8 +64,8 @@ describe('the table of children', () => {
   })
 
   test('has no name twice, and only kinds that are watched', () => {
-    const { instance } = new World()
-    const names = CHILDREN.map(({ kind, name }) => `${kind} ${name(instance)}`)
+    const world = new World()
+    const names = CHILDREN.map(({ kind, name }) => `${kind} ${name(world)}`)
     expect(new Set(names).size).toBe(names.length)
     const watched = WATCHED.map(({ apiVersion, kind }) => `${apiVersion} ${kind}`)
     expect(watched).toEqual(expect.arrayContaining(CHILDREN.map(({ apiVersion, kind }) => `${apiVersion} ${kind}`)))
