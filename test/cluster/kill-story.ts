@@ -1,7 +1,9 @@
-import { CHILD_ANNOTATIONS } from '../../operator/desired/annotations.ts'
+import { expect } from 'vitest'
+import type { Random } from '../fault/random.ts'
 import { eventually } from '../support/eventually.ts'
 import type { Namespace } from './kit/namespace.ts'
 import { Instance } from './kit/operator.ts'
+import { databaseUrls, servedBy, settingOf } from './kit/served.ts'
 
 /** What happens to the instances between two kills. `recreate` is a deletion, and with the next change a creation. */
 const KINDS = ['run', 'scale', 'config', 'settings', 'image', 'secret', 'recreate'] as const
@@ -14,11 +16,12 @@ type Kind = (typeof KINDS)[number]
 export type Life = { name: string; uid: string; reasons: number; settings: number }
 
 const READY_SECONDS = 240
+const SEEN = { timeoutMs: 90_000, intervalMs: 1_000 }
 
 /** A managed instance `crawl` and an external one `outer` (the Secret and server `postgres`), changed at random. */
 export class KillStory {
   readonly #space: Namespace
-  readonly #random: () => number
+  readonly #random: Random
   readonly #nextTag: string
   readonly lives: Life[] = []
   /** How often each kind of change was made. */
@@ -28,9 +31,10 @@ export class KillStory {
   #deck: Kind[] = []
   #isDeleted = false
   #spec = { replicas: 2, isWarn: false, isNext: false, sortMemory: '8MB' }
-  #secretBefore = ''
+  /** When the newest run was asked for. */
+  #askedAtMs = 0
 
-  constructor(space: Namespace, random: () => number, nextTag: string) {
+  constructor(space: Namespace, random: Random, nextTag: string) {
     this.#space = space
     this.#random = random
     this.#nextTag = nextTag
@@ -54,19 +58,46 @@ export class KillStory {
     await this.#change[kind]()
   }
 
-  /** Waits until both instances are as they are wanted. */
+  /** Waits until both instances are ready, and makes sure that each change has had its effect. */
   async settle(): Promise<void> {
     if (this.#isDeleted) await this.#create()
+    // Neither changes the spec, and an instance that does not know of it yet is ready, too.
+    await eventually(() => this.#expectRun(), { ...SEEN, timeoutMs: READY_SECONDS * 1_000 })
+    await eventually(() => this.#expectSecret(), SEEN)
     await Promise.all([this.crawl.ready(READY_SECONDS), this.outer.ready(READY_SECONDS)])
+    const { replicas, isWarn, isNext, sortMemory } = this.#spec
+    const served = { replicas, logLevel: isWarn ? 'warn' : 'info', tag: isNext ? this.#nextTag : 'dev' }
+    expect(await servedBy(this.#space, this.crawl)).toEqual(served)
+    expect(await settingOf(this.#space, this.crawl, 'work_mem')).toBe(sortMemory)
+    expect((await this.crawl.get()).metadata.uid).toBe(this.lives.at(-1)?.uid)
+  }
+
+  /** The newest run that was asked for was made since then, and has succeeded. */
+  async #expectRun(): Promise<void> {
+    const { status } = await this.crawl.get()
+    const { phase, startedAt = '' } = status?.runs?.migrate ?? {}
+    expect({ phase, token: status?.lastRunToken }).toEqual({ phase: 'Succeeded', token: this.#token })
+    // The time of a run has no parts of a second.
+    expect(Date.parse(startedAt) + 1_000).toBeGreaterThan(this.#askedAtMs)
+  }
+
+  /** All pods of `outer` were started with the newest content of its Secret. */
+  async #expectSecret(): Promise<void> {
     if (this.counts.secret === 0) return
-    // An instance that does not know of the change yet is ready too.
-    const isNoticed = async () => (await this.#secretVersion()) !== this.#secretBefore
-    await eventually(isNoticed, { timeoutMs: 90_000, intervalMs: 1_000 })
-    await this.outer.ready(READY_SECONDS)
+    const urls = await databaseUrls(this.#space, this.outer)
+    const names = urls.map((url) => new URL(url).searchParams.get('application_name'))
+    expect(names).toEqual([`change-${this.counts.secret}`])
+  }
+
+  get #token(): string {
+    return `migrate-${this.counts.run}`
   }
 
   readonly #change: Record<Kind, () => Promise<void>> = {
-    run: async () => this.#apply(1),
+    run: async () => {
+      this.#askedAtMs = Date.now()
+      await this.#apply(1)
+    },
     scale: async () => {
       this.#spec.replicas = 3 - this.#spec.replicas
       await this.#apply()
@@ -103,7 +134,7 @@ export class KillStory {
     const { replicas, isWarn, isNext, sortMemory } = this.#spec
     const life = this.lives.at(-1)
     if (life !== undefined) life.reasons += reasons
-    const annotations = { 'storage.sonoma.dev/run': `migrate-${this.counts.run}` }
+    const annotations = { 'storage.sonoma.dev/run': this.#token }
     const api = { replicas, logLevel: isWarn ? 'warn' : 'info' }
     const database = { managed: { parameters: { work_mem: sortMemory } } }
     await this.crawl.apply({ api, database, ...(isNext && { image: { tag: this.#nextTag } }) }, annotations)
@@ -111,7 +142,6 @@ export class KillStory {
 
   /** Another content that leads to the same database. */
   async #changeSecret(): Promise<void> {
-    this.#secretBefore = await this.#secretVersion()
     const outer = this.lives.find(({ name }) => name === 'outer')
     if (outer !== undefined) outer.reasons += 1
     const encoded = await this.#space.kubectl('get', 'secret', 'postgres', '-o', 'jsonpath={.data.uri}')
@@ -120,13 +150,6 @@ export class KillStory {
     const patch = JSON.stringify({ stringData: { uri: url.href } })
     await this.#space.kubectl('patch', 'secret', 'postgres', '--type=merge', '-p', patch)
   }
-
-  /** Of the pods of `outer`; empty where there are none yet. */
-  async #secretVersion(): Promise<string> {
-    const path = `{.spec.template.metadata.annotations.${CHILD_ANNOTATIONS.databaseSecret.replaceAll('.', '\\.')}}`
-    const get = ['get', 'deployment', 'outer-api', '--ignore-not-found', '-o', `jsonpath=${path}`]
-    return this.#space.kubectl(...get)
-  }
 }
 
 async function lifeOf(instance: Instance): Promise<Life> {
@@ -134,9 +157,9 @@ async function lifeOf(instance: Instance): Promise<Life> {
   return { name: instance.name, uid: metadata.uid ?? '', reasons: 1, settings: 0 }
 }
 
-function shuffled<T>(items: readonly T[], random: () => number): T[] {
+function shuffled<T>(items: readonly T[], random: Random): T[] {
   return items
-    .map((item) => ({ item, at: random() }))
+    .map((item) => ({ item, at: random.next() }))
     .sort((a, b) => a.at - b.at)
     .map(({ item }) => item)
 }

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { JOBS, SECRETS } from '../../operator/kube/resources.ts'
+import { seed } from '../fault/form.ts'
+import { Random } from '../fault/random.ts'
 import { eventually } from '../support/eventually.ts'
 import { KillStory } from './kill-story.ts'
 import { closeApiServer, killPod, killProgram } from './kit/faults.ts'
@@ -9,11 +11,11 @@ import { ObjectRecord } from './kit/object-record.ts'
 import type { KubeObject } from './kit/objects.ts'
 import { ensureOperator, Instance, leader, OPERATOR_PODS, OPERATOR_SPACE } from './kit/operator.ts'
 import { startPostgres } from './kit/postgres.ts'
+import { servedBy } from './kit/served.ts'
 import { tryKubectl } from './kubectl.ts'
 
 /** Kills in all; OPERATOR_KILLS=100 is the long form. */
 const KILLS = Number(process.env.OPERATOR_KILLS ?? 9)
-const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000)
 /** How long nobody reaches the API server; always longer than the lease. */
 const AWAY_SECONDS = process.env.OPERATOR_FAULTS === 'long' ? 60 : 15
 /** A leader that is killed gives nothing back: its lease has to run out before the next kill. */
@@ -28,17 +30,6 @@ const LATEST_KILL_MS = 4_000
 
 const space = useNamespace('kill')
 let crawl: Instance
-
-/** A small generator of chance that a seed repeats (mulberry32). */
-function chance(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /** kill -9 of the replica that works; its pod is replaced, or the kubelet would start it later after each kill. */
 async function killOperator(): Promise<void> {
@@ -60,7 +51,7 @@ async function facts(): Promise<{ secret: string; jobs: string[] }> {
 
 const namesOf = (record: ObjectRecord, owner: string) => record.of(owner).map(({ name }) => name)
 
-describe(`kill -9 of the operator at ${KILLS} random points (seed ${SEED})`, () => {
+describe(`kill -9 of the operator at ${KILLS} random points (seed ${seed})`, () => {
   let runs: ObjectRecord
   let trials: ObjectRecord
   let credentials: ObjectRecord
@@ -79,18 +70,18 @@ describe(`kill -9 of the operator at ${KILLS} random points (seed ${SEED})`, () 
   test(
     'always converges, and does nothing twice',
     async () => {
-      const random = chance(SEED)
+      const random = new Random(seed)
       const story = new KillStory(space, random, nextTag)
       crawl = story.crawl
       await story.begin()
       for (let kill = 0; kill < KILLS; kill += 1) {
         if (kill > 0) await story.act()
-        await new Promise((resolve) => setTimeout(resolve, random() * LATEST_KILL_MS))
+        await new Promise((resolve) => setTimeout(resolve, random.next() * LATEST_KILL_MS))
         await killOperator()
         if (kill % 4 === 3) await story.settle()
       }
       await story.settle()
-      console.log(`seed ${SEED}: ${KILLS} kills, changes ${JSON.stringify(story.counts)}`)
+      console.log(`seed ${seed}: ${KILLS} kills, changes ${JSON.stringify(story.counts)}`)
       const namesIn = (record: ObjectRecord) => story.lives.map(({ uid }) => namesOf(record, uid))
       const [made, tried, issued] = [namesIn(runs), namesIn(trials), namesIn(credentials)]
       console.log(story.lives.map(({ name, reasons }, i) => `${name} ${made[i]?.length}/${reasons}`).join(', '))
@@ -113,6 +104,7 @@ describe(`kill -9 of the operator at ${KILLS} random points (seed ${SEED})`, () 
     await killOperator()
     await space.kubectl('patch', crawl.target, '--type=merge', '-p', '{"spec":{"api":{"logLevel":"error"}}}')
     await crawl.ready(180)
+    expect(await servedBy(space, crawl)).toMatchObject({ logLevel: 'error' })
     expect(await facts()).toEqual(before)
     const restarts = await space.kubectl(
       'get',
@@ -133,7 +125,6 @@ async function operatorRestarts(): Promise<Map<string, number>> {
   return new Map(pods.map(({ metadata, status }) => [metadata.name, status.containerStatuses[0]?.restartCount ?? 0]))
 }
 
-/** One that finds no name server yet, because that was away too, fails and is followed by another. */
 /** One run of each kind was made, and they succeed: the operator is content as soon as its task has, a moment before its Job says so. */
 async function expectOneOfEachRun(instance: string): Promise<void> {
   const runs = () =>
@@ -172,6 +163,7 @@ describe('the cluster itself is hurt', () => {
     await eventually(isServing, { timeoutMs: (AWAY_SECONDS + 60) * 1_000, intervalMs: 500 })
     const backAt = performance.now()
     await Promise.all([late.ready(180), crawl.ready(180)])
+    expect(await servedBy(space, crawl)).toMatchObject({ replicas: 1, logLevel: 'debug' })
     const seconds = ((performance.now() - backAt) / 1_000).toFixed(1)
     const restarted = [...(await operatorRestarts())].filter(([pod, count]) => count > (former.get(pod) ?? 0))
     console.log(`ready ${seconds} s after the API server was back; restarted: ${JSON.stringify(restarted)}`)
