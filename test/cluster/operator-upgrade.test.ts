@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { bundleOf } from './kit/bundle.ts'
+import { eventually } from '../support/eventually.ts'
 import { Client } from './kit/client.ts'
 import { useNamespace } from './kit/namespace.ts'
 import { provideNextImage } from './kit/next-image.ts'
+import type { KubeObject } from './kit/objects.ts'
 import { ensureOperator, Instance } from './kit/operator.ts'
-
-const LOAD_SECONDS = 75
+import { startSteadyLoad } from './kit/steady-load.ts'
 
 const space = useNamespace('upgrade')
 const good = {
@@ -45,6 +45,8 @@ type Deployment = Awaited<ReturnType<typeof space.get>> & {
   spec: { template: { spec: { containers: { image: string }[] } } }
 }
 
+type Pod = KubeObject & { spec: { containers: { image: string }[] } }
+
 async function imageOf(): Promise<string> {
   const { spec } = await space.get<Deployment>('deployment/crawl-api')
   return spec.template.spec.containers[0]?.image ?? ''
@@ -53,6 +55,18 @@ async function imageOf(): Promise<string> {
 async function migrations(): Promise<string[]> {
   const jobs = await space.list('jobs', 'app.kubernetes.io/component=migrate')
   return jobs.map(({ metadata }) => metadata.name).sort()
+}
+
+/** A pod that is told to end still answers what it has begun. */
+async function formerPodsAreGone(): Promise<void> {
+  const isFormer = ({ spec }: Pod) => !spec.containers[0]?.image.endsWith(tags.good)
+  await eventually(
+    async () => {
+      const pods = await space.list<Pod>('pods', 'app.kubernetes.io/component=api')
+      expect(pods.filter(isFormer)).toEqual([])
+    },
+    { timeoutMs: 90_000, intervalMs: 500 },
+  )
 }
 
 describe('an image with a migration in it', () => {
@@ -75,16 +89,21 @@ describe('an image with a migration in it', () => {
     await crawl.apply({})
     await crawl.ready()
     const former = await migrations()
-    const load = client.run(await bundleOf('steady-load-program.ts'), crawl.url, `${LOAD_SECONDS}`)
+    const load = await startSteadyLoad(client, crawl.url)
+    const appliedAtMs = Date.now()
     await crawl.apply({ image: { tag: tags.good } })
     await crawl.until('SchemaUpToDate', { status: 'False', reason: 'MigrationRunning' })
     expect(await imageOf()).not.toContain(tags.good)
     await crawl.ready()
     expect(await imageOf()).toContain(tags.good)
-    const said = JSON.parse(await load) as { requests: number; failed: number; failures: string[] }
-    console.log(`${said.requests} requests, ${said.failed} failed`)
-    expect(said.failures).toEqual([])
-    expect(said.requests).toBeGreaterThan(200)
+    await formerPodsAreGone()
+    const rolledOutAtMs = Date.now()
+    const { requests, failures, startedAtMs, endedAtMs } = await load.end()
+    console.log(`rolled out after ${rolledOutAtMs - appliedAtMs} ms, ${requests} requests, ${failures.length} failed`)
+    expect(failures).toEqual([])
+    expect(requests).toBeGreaterThan(200)
+    expect(startedAtMs).toBeLessThan(appliedAtMs)
+    expect(endedAtMs).toBeGreaterThan(rolledOutAtMs)
     expect((await migrations()).filter((name) => !former.includes(name))).toHaveLength(1)
     expect((await crawl.get()).status?.schema?.version).toBe(good.number)
   })

@@ -53,6 +53,11 @@ export class Client {
     return this.#namespace.exec(this.#pod, ['sh', '-c', start, 'sh', ...args], program)
   }
 
+  /** Runs a line of shell in the pod. */
+  shell(line: string): Promise<string> {
+    return this.#namespace.exec(this.#pod, ['sh', '-c', line])
+  }
+
   get name(): string {
     return this.#name
   }
