@@ -149,7 +149,7 @@ function overlaps(replica: KeptReplica, other: KeptReplica): Call[] {
 async function expectLastChange(): Promise<void> {
   const { status } = await crawl.get()
   const token = `migrate-${FIGHTS - 1}`
-  expect(status).toMatchObject({ lastRunToken: token, runs: { migrate: { phase: 'Succeeded' } } })
+  expect(status).toMatchObject({ runTokens: { migrate: token }, runs: { migrate: { phase: 'Succeeded' } } })
   expect(await servedBy(space, crawl)).toMatchObject({ logLevel: levelOf(FIGHTS - 1) })
 }
 
