@@ -8,12 +8,16 @@ import { Client } from './kit/client.ts'
 import { useNamespace } from './kit/namespace.ts'
 import { ensureOperator, Instance, operatorLog } from './kit/operator.ts'
 import { Site } from './kit/site.ts'
+import { startSteadyLoad } from './kit/steady-load.ts'
 import { ROOT } from './place.ts'
 
 const SAMPLE = join(ROOT, 'docs/samples/storageinstance-minimal.yaml')
 const READY_SECONDS = 60
 // The kubelet brings a changed ConfigMap into pods within its sync period.
 const ALLOWED_MS = 150_000
+/** Within which the service is back after PostgreSQL, and the test sees that PostgreSQL is told to restart. */
+const RECOVERED_MS = 15_000
+const NOTICED_MS = 2_000
 
 const home = useNamespace('home')
 const elsewhere = useNamespace('elsewhere')
@@ -161,25 +165,45 @@ describe('a child', () => {
 })
 
 describe('a certificate that nears its end', () => {
-  test('is renewed: the server has the new one only when the service trusts it, and the service goes on', async () => {
-    const path = `{.spec.template.metadata.annotations.${CHILD_ANNOTATIONS.certificate.replaceAll('.', '\\.')}}`
-    const noteOf = (target: string) => home.kubectl('get', target, '-o', `jsonpath=${path}`)
+  const path = `{.spec.template.metadata.annotations.${CHILD_ANNOTATIONS.certificate.replaceAll('.', '\\.')}}`
+  const noteOf = (target: string) => home.kubectl('get', target, '-o', `jsonpath=${path}`)
+  /** What each pod answers. */
+  const pushed = async () =>
+    Promise.all((await podUrls()).map(async (url) => (await own.fetch(url, { json: push })).status))
+
+  beforeAll(async () => {
+    // The list of callers was edited, and each pod hears of that when the kubelet brings it there.
+    const allAnswer = async () => expect(new Set(await pushed())).toEqual(new Set([200]))
+    await eventually(allAnswer, { timeoutMs: ALLOWED_MS, intervalMs: 2_000 })
     // Nobody asks for the restart, which would wait for the maintenance window.
     const anytime = JSON.stringify({ spec: { maintenance: { window: { schedule: '' } } } })
     await home.kubectl('patch', crawl.target, '--type=merge', '-p', anytime)
+    await crawl.ready()
+  })
+
+  test('is renewed: the server has the new one only when the service trusts it, and the service goes on', async () => {
+    const load = await startSteadyLoad(own, crawl.url)
     const ended = `${CHILD_ANNOTATIONS.expires}=2026-01-01T00:00:00Z`
     await home.kubectl('annotate', 'secret', 'crawl-db-tls', '--overwrite', ended)
-    await eventually(
-      async () => {
-        expect(await noteOf('statefulset/crawl-db')).toMatch(/Z$/)
-      },
-      { timeoutMs: 120_000, intervalMs: 1_000 },
-    )
+    await eventually(async () => expect(await noteOf('statefulset/crawl-db')).toMatch(/Z$/), {
+      timeoutMs: 120_000,
+      intervalMs: 250,
+    })
+    const restartsAtMs = Date.now()
     expect(await noteOf('deployment/crawl-api')).toBe(await noteOf('statefulset/crawl-db'))
     await home.rollout('statefulset/crawl-db')
+    const restartedAtMs = Date.now()
     await crawl.ready()
-    const pushed = async () => (await own.fetch(`${crawl.url}/api/queue`, { json: push })).status
-    await eventually(async () => expect(await pushed()).toBe(200), { timeoutMs: ALLOWED_MS, intervalMs: 2_000 })
+    await eventually(async () => expect(await pushed()).toEqual([200, 200]), { timeoutMs: RECOVERED_MS })
+    const { failures, endedAtMs, requests } = await load.end()
+    const times = failures.map(({ atMs }) => atMs)
+    const [first, last] = [Math.min(...times) - restartsAtMs, Math.max(...times) - restartedAtMs]
+    console.log(`${requests} requests, failures from ${first} ms after the restart to ${last} ms after its end`)
+    // While the service gets to know the new one nothing fails, and then only what comes while PostgreSQL restarts.
+    expect(failures.filter(({ what }) => !what.includes(' 503 '))).toEqual([])
+    expect(first).toBeGreaterThan(-NOTICED_MS)
+    expect(last).toBeLessThan(RECOVERED_MS)
+    expect(endedAtMs).toBeGreaterThan(restartedAtMs)
   })
 })
 
