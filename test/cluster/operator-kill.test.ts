@@ -91,8 +91,8 @@ describe(`kill -9 of the operator at ${KILLS} random points (seed ${seed})`, () 
         story.lives.map(({ name, settings }, i) => `${name} tried ${tried[i]?.length}/${settings}`).join(', '),
       )
       expect(story.lives.filter(({ settings }, i) => (tried[i]?.length ?? 0) > settings)).toEqual([])
-      // One of the credentials and one of the certificate, unless it was deleted before.
-      expect(issued.filter((names) => new Set(names).size < names.length || names.length > 2)).toEqual([])
+      // Credentials, a certificate and the login for backups, one of each, unless it was deleted before.
+      expect(issued.filter((names) => new Set(names).size < names.length || names.length > 3)).toEqual([])
       for (const instance of [story.crawl, story.outer])
         expect(await instance.condition('Stalled')).toMatchObject({ status: 'False' })
     },
