@@ -29,7 +29,8 @@ export async function ensureOperator(times?: LeaseTimes): Promise<void> {
   await installOperator({ namespace: SPACE, watchNamespaces: [] }, env)
 }
 
-type Place = Pick<InstallOptions, 'namespace' | 'watchNamespaces'>
+type Place = Pick<InstallOptions, 'namespace' | 'watchNamespaces'> &
+  Partial<Pick<InstallOptions, 'image' | 'postgresImage'>>
 
 /** The same in another namespace, or for named ones; several of them must not look after the same instances. */
 export async function installOperator(place: Place, env = NO_TIMES): Promise<void> {
@@ -47,7 +48,7 @@ export async function applyManifest(file: 'install.yaml' | 'monitoring.yaml', pl
   const folder = await mkdtemp(join(tmpdir(), 'sonoma-manifests-'))
   try {
     const images = { image: SERVICE_IMAGE, postgresImage: POSTGRES_IMAGE, pullPolicy: 'IfNotPresent', pullSecrets: [] }
-    manifestsApp({ version: 'test', maxConcurrentRollouts: '', ...place, ...images }, folder).synth()
+    manifestsApp({ version: 'test', maxConcurrentRollouts: '', ...images, ...place }, folder).synth()
     const apply = ['apply', '--server-side', '--force-conflicts', '-f', join(folder, file)]
     // The namespace is made by the same file, and may be a moment behind.
     await eventually(() => kubectl(apply), { timeoutMs: 30_000 })
