@@ -6,6 +6,8 @@ import { useNamespace } from './kit/namespace.ts'
 import { ensureOperator, Instance, installOperator } from './kit/operator.ts'
 
 const space = useNamespace('provision')
+/** It is always open: a new operator restarts a database in its maintenance window only. */
+const OPEN = { maintenance: { window: { schedule: '0 * * * *', duration: '1h' } } }
 let crawl: Instance
 
 const sql = (query: string) =>
@@ -14,7 +16,7 @@ const sql = (query: string) =>
 beforeAll(async () => {
   const former = await provideFormerImages('operator/api/provisions.ts')
   await installOperator({ namespace: 'sonoma-storage', watchNamespaces: [], ...former })
-  crawl = await Instance.create(space)
+  crawl = await Instance.create(space, OPEN)
   await crawl.ready(240)
 })
 
