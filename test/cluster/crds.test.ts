@@ -87,6 +87,7 @@ describe('an instance', () => {
         suspend: false,
       },
       deletionPolicy: 'Retain',
+      stopped: false,
       paused: false,
     })
   })
