@@ -109,7 +109,7 @@ export function isRollout(observed: Observed, planned: Plan): boolean {
   const steps = stepsOf(planned)
   if (observed.instance.status?.rollout?.startedAt !== undefined) return !isAtRest(steps)
   // Where nothing serves, nothing can be spoiled.
-  if (liveDeployment(observed) === undefined || observed.instance.spec.stopped) return false
+  if (liveDeployment(observed) === undefined || holdOf(observed.instance).service) return false
   const isChange = steps.some(({ actions = [] }) => actions.some(changesChild))
   // A probe only looks.
   return isOwnDoing(observed) && (isChange || startedRuns(observed, planned).some((kind) => kind !== 'probe'))

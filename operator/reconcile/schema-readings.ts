@@ -2,6 +2,7 @@ import { endpointOf } from '../desired/api/service.ts'
 import { keyOf } from '../kube/object.ts'
 import { liveDeployment } from '../plan/api/service.ts'
 import { nextReadingAt } from '../plan/database/drift.ts'
+import { holdOf } from '../plan/hold.ts'
 import type { Observed, SchemaReading } from '../plan/observed.ts'
 import { parseHealth } from './health-report.ts'
 
@@ -50,7 +51,7 @@ export class SchemaReadings {
   #isDue(observed: Observed): boolean {
     const { instance, now } = observed
     const serving = liveDeployment(observed)?.status?.readyReplicas ?? 0
-    if (serving === 0 || instance.spec.paused || instance.spec.stopped) return false
+    if (serving === 0 || instance.spec.paused || holdOf(instance).service) return false
     const last = this.#readings.get(instance.metadata.uid ?? '')
     if (last === undefined || last.run !== lastRunOf(observed)) return true
     return now.getTime() >= nextReadingAt(observed, last.reading)

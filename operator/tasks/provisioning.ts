@@ -1,11 +1,8 @@
 import pg from 'pg'
 import { scramVerifier } from '../../migrations/database/scram.ts'
 import type { WorkSession } from '../../migrations/database/session.ts'
-import { BACKUP_ROLE, PROVISIONING_VERSION, PROVISIONS, type Provision } from '../api/provisions.ts'
+import { BACKUP_ROLE, PROVISIONING_VERSION, PROVISIONS, type Provision, SUPERUSER } from '../api/provisions.ts'
 import { TaskError } from './task-error.ts'
-
-/** The bootstrap superuser of a managed database. It has no password: it logs in by the socket of its own pod only. */
-export const SUPERUSER = 'postgres'
 
 const SETTING = 'sonoma_storage.provisioning'
 const LOCK = 7_305_131

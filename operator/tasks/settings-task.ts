@@ -1,10 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { SUPERUSER } from '../api/provisions.ts'
 import { initdb } from './database-programs.ts'
 import { type Environment, requireSecret } from './environment.ts'
 import { LocalServer } from './local-server.ts'
-import { SUPERUSER } from './provisioning.ts'
 import { failureOf, TaskError } from './task-error.ts'
 import type { TaskLog } from './task-log.ts'
 

@@ -1,4 +1,4 @@
-import { BACKUP_ROLE } from '../../api/provisions.ts'
+import { BACKUP_ROLE, SUPERUSER } from '../../api/provisions.ts'
 import { type TuningInput, tune } from './tuning.ts'
 
 /** Where the pod of the managed database has its files. */
@@ -10,9 +10,6 @@ export const DATABASE_PATHS = {
   credentials: '/etc/sonoma-storage/credentials',
   sockets: '/var/run/postgresql',
 } as const
-
-/** The user of the container and the bootstrap superuser; it comes in by its own socket only. */
-export const SUPERUSER = 'postgres'
 
 const FIXED = {
   listen_addresses: '*',

@@ -2,13 +2,14 @@ import type { Resources } from '../../api/fields.ts'
 import type { PodTemplate } from '../../api/instance/pod-template.ts'
 import { selectorOf } from '../../api/labels.ts'
 import { childName } from '../../api/names.ts'
+import { SUPERUSER } from '../../api/provisions.ts'
 import type { StorageInstance } from '../../api/storage-instance.ts'
 import { CHILD_ANNOTATIONS, secretNote } from '../annotations.ts'
 import { child, type Manifest } from '../child.ts'
 import { type ContainerOptions, emptyDir, type PodVolume, podTemplate } from '../pod.ts'
 import { databaseConfigHash, databaseResources, type TunedDatabase } from './config.ts'
 import { DATABASE_PORT } from './service.ts'
-import { DATABASE_PATHS as PATHS, SUPERUSER } from './settings.ts'
+import { DATABASE_PATHS as PATHS } from './settings.ts'
 
 /** What a server is started with, beside its files; `configuration` changes with those. */
 export type DatabaseSettings = { configuration: string; resources: Resources }

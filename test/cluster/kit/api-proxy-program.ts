@@ -1,6 +1,6 @@
 /**
- * Runs in a pod, with a seed as its argument: hands requests on to the API server of the cluster with the credentials they carry, and answers some of
- * them with an error instead. Port 8080 is for clients (plain HTTP), 8081 takes the faults as JSON.
+ * Runs in a pod, with a seed as its argument: hands requests on to the API server of the cluster with the credentials they
+ * carry, and answers some of them with an error instead. Port 8080 is for clients (plain HTTP), 8081 takes the faults as JSON.
  */
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
